@@ -1,0 +1,256 @@
+"""Any picture file -> float32 sRGB array, safely; and the finished picture -> PNG bytes."""
+
+import hashlib
+import io
+import os
+import stat
+import struct
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageCms, PngImagePlugin, UnidentifiedImageError
+
+from nst.errors import PictureError
+
+SHIPPED = Path(__file__).resolve().parent.parent / "images"
+
+# Decoders that only decode: no format that starts another program (EPS) or is a document (PDF).
+FORMATS = (
+    "AVIF",
+    "BMP",
+    "DIB",
+    "GIF",
+    "JPEG",
+    "JPEG2000",
+    "PNG",
+    "PPM",
+    "TGA",
+    "TIFF",
+    "WEBP",
+)
+# Four bytes a pixel while decoding: a picture of this size needs about 0.7 GB.
+MAX_PIXELS = 178_956_970
+
+ORIENTATION_TAG = 0x0112
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+# The profile that is embedded, with a fixed date of creation: equal pictures are equal files.
+SRGB_BYTES = b"".join(
+    (SRGB.tobytes()[:24], struct.pack(">6H", 2000, 1, 1, 0, 0, 0), SRGB.tobytes()[36:])
+)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture ready for the network.
+
+    path: where it was read from.
+    sha256: of the file.
+    file_size: (width, height) of the upright picture in the file, in pixels.
+    rgb: (H, W, 3) float32, sRGB, 0..255; transparent parts are shown on white.
+    alpha: (H, W) uint8, 0 transparent .. 255 opaque, or None for a picture without alpha.
+    notes: what had to be guessed or left out, a sentence each.
+    """
+
+    path: Path
+    sha256: str
+    file_size: tuple[int, int]
+    rgb: np.ndarray
+    alpha: np.ndarray | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def long_side(self) -> int:
+        """The longer of height and width, in pixels."""
+        return max(self.rgb.shape[:2])
+
+
+def find(name: str, setting: str) -> Path:
+    """Return the file called ``name``: as it stands, or for a bare name also in ``images/``.
+
+    ``setting`` is what the user gave it as. Raises PictureError unless it is a readable file.
+    """
+    path = Path(name)
+    try:
+        if not path.exists() and path.name == name and (SHIPPED / name).exists():
+            path = SHIPPED / name
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        where = " here or in images/" if path.name == name else ""
+        raise PictureError(f"{name}: no such file{where}; check --{setting}") from None
+    except (OSError, ValueError) as error:
+        raise PictureError(f"{name}: {_reason(error)}; check --{setting}") from None
+    if stat.S_ISDIR(mode):
+        raise PictureError(f"{name}: is a folder; give a picture file with --{setting}")
+    if not stat.S_ISREG(mode):  # a pipe or device could block or never end
+        raise PictureError(f"{name}: is not a regular file; give a picture file with --{setting}")
+    if not os.access(path, os.R_OK):
+        raise PictureError(f"{name}: permission denied; make it readable or change --{setting}")
+    return path
+
+
+def read(path: Path, long_side: int | None = None) -> Picture:
+    """Read the first frame of a picture, upright, in sRGB, shrunk on load.
+
+    long_side: the longer side in pixels, never enlarged; None keeps the size of the file.
+    Raises PictureError, naming the file, for anything that is not a whole picture.
+    """
+    try:
+        if path.stat().st_size == 0:
+            raise PictureError(f"{path}: the file is empty; give another picture")
+        with open(path, "rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's remarks on metadata; errors still raise
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+            with Image.open(file, formats=FORMATS) as image:
+                return _decode(path, sha256, image, long_side)
+    except PictureError:
+        raise
+    except UnidentifiedImageError:
+        raise PictureError(f"{path}: {_unknown_format(path)}") from None
+    except Image.DecompressionBombError:
+        raise PictureError(f"{path}: {_too_large()}") from None
+    except MemoryError:
+        raise PictureError(f"{path}: not enough memory to decode it; make it smaller") from None
+    # Decoders meet damaged files with almost any exception, SyntaxError and struct.error included.
+    except Exception as error:
+        raise PictureError(
+            f"{path}: damaged or unreadable ({_reason(error)}); give another picture"
+        ) from None
+
+
+def to_pixels(rgb: np.ndarray) -> np.ndarray:
+    """Round (H, W, 3) floats to the uint8 pixels that a file holds, clipped to 0..255."""
+    return np.rint(np.clip(rgb, 0, 255)).astype(np.uint8)
+
+
+def png_bytes(
+    rgb: np.ndarray, alpha: np.ndarray | None = None, metadata: dict[str, str] | None = None
+) -> bytes:
+    """Encode (H, W, 3) sRGB 0..255, with (H, W) uint8 alpha if given, as a PNG with its profile."""
+    image = Image.fromarray(to_pixels(rgb))
+    if alpha is not None:
+        image.putalpha(Image.fromarray(alpha))
+    text = PngImagePlugin.PngInfo()
+    for key, value in (metadata or {}).items():
+        text.add_itxt(key, value)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", pnginfo=text, icc_profile=SRGB_BYTES)
+    return buffer.getvalue()
+
+
+def _reason(error: Exception) -> str:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split())[:200] or type(error).__name__
+
+
+def _too_large() -> str:
+    return f"has more than {MAX_PIXELS / 1e6:.0f} megapixels; make it smaller first"
+
+
+def _unknown_format(path: Path) -> str:
+    with open(path, "rb") as file:
+        head = file.read(16)
+    if head[4:8] == b"ftyp":
+        return "is a HEIC or video file, which is not read; save it as JPEG or PNG"
+    known = "JPEG, PNG, WebP, TIFF, BMP, GIF"
+    return f"is not a picture that can be read ({known} and a few more); give another file"
+
+
+def _decode(path: Path, sha256: str, image: Image.Image, long_side: int | None) -> Picture:
+    if image.width * image.height > MAX_PIXELS:
+        raise PictureError(f"{path}: {_too_large()}")
+    notes: list[str] = []
+    full_long_side = max(image.size)
+    full_size = image.size
+    if long_side is not None:
+        # JPEG halves its size while decoding; twice the target leaves the filter enough to do.
+        shrink = min(1.0, 2 * long_side / full_long_side)
+        image.draft(image.mode, tuple(max(1, round(side * shrink)) for side in image.size))
+    image.load()
+    profile = image.info.get("icc_profile")
+    orientation = _orientation(image, notes)
+    image = _eight_bit(image, notes)
+
+    scale = 1.0 if long_side is None else min(1.0, long_side / full_long_side)
+    size = tuple(max(1, round(side * scale)) for side in full_size)
+    if image.size != size:
+        image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+    if orientation in UPRIGHT:
+        image = image.transpose(UPRIGHT[orientation])
+    if orientation in (5, 6, 7, 8):
+        full_size = full_size[::-1]
+
+    alpha = None
+    if image.mode in ("LA", "RGBA"):
+        alpha = np.asarray(image.getchannel("A"))
+        image = image.convert(image.mode[:-1])
+        if alpha.min() == 255:
+            alpha = None
+    rgb = np.asarray(_to_srgb(image, profile, notes), np.float32)
+    if alpha is not None:
+        opacity = alpha[:, :, None].astype(np.float32) / 255
+        rgb = opacity * rgb + (1 - opacity) * 255
+    return Picture(path, sha256, full_size, np.ascontiguousarray(rgb), alpha, tuple(notes))
+
+
+def _orientation(image: Image.Image, notes: list[str]) -> int:
+    try:
+        return image.getexif().get(ORIENTATION_TAG, 1)
+    except Exception:  # damaged EXIF data raises almost anything; the pixels are still good
+        notes.append("its EXIF data is damaged; the picture was not rotated")
+        return 1
+
+
+def _eight_bit(image: Image.Image, notes: list[str]) -> Image.Image:
+    """Bring any mode to one that can be resized and profiled: L, LA, RGB, RGBA, CMYK or LAB."""
+    if image.mode.startswith("I") or image.mode == "F":
+        return _from_deep_grey(image, notes)
+    if image.mode == "1":
+        return image.convert("L")
+    if image.has_transparency_data:
+        return image.convert("LA" if image.mode in ("L", "LA", "La") else "RGBA")
+    if image.mode in ("L", "RGB", "CMYK", "LAB"):
+        return image
+    return image.convert("RGB")
+
+
+def _from_deep_grey(image: Image.Image, notes: list[str]) -> Image.Image:
+    """Map 16-bit, 32-bit and float grey levels to 0..255."""
+    grey = np.asarray(image).astype(np.float32)
+    if not np.isfinite(grey).all():
+        raise ValueError("it has pixels that are not finite numbers")
+    low, high = float(grey.min()), float(grey.max())
+    if image.mode.startswith("I;16") or (image.mode == "I" and low >= 0 and 255 < high <= 65535):
+        grey /= 257
+    elif image.mode == "F" and low >= 0 and high <= 1:
+        grey *= 255
+    elif low < 0 or high > 255:
+        grey = (grey - low) * (255 / (high - low))
+        notes.append(f"its grey levels {low:g} to {high:g} were mapped to 0..255")
+    return Image.fromarray(np.rint(grey).astype(np.uint8))
+
+
+def _to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Image.Image:
+    """Convert L, RGB, CMYK or LAB to sRGB by the file's ICC profile, if it has a usable one."""
+    if profile:
+        try:
+            return ImageCms.profileToProfile(
+                image, ImageCms.ImageCmsProfile(io.BytesIO(profile)), SRGB, outputMode="RGB"
+            )
+        except (ImageCms.PyCMSError, OSError):
+            notes.append("its ICC profile does not fit or is damaged; its colours were left alone")
+    if image.mode == "LAB":
+        lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
+        return ImageCms.profileToProfile(image, lab, SRGB, outputMode="RGB")
+    return image.convert("RGB")

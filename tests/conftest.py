@@ -1,0 +1,105 @@
+"""What the tests share: real weights, small real pictures, and the program itself."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+os.environ["NST_OFFLINE"] = "1"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def vgg16():
+    """The real ImageNet VGG-16 of the installed packages."""
+    from nst import weights
+
+    return weights.load(weights.find(None, print))
+
+
+@pytest.fixture(scope="session")
+def temple():
+    """The shipped photo, 96 pixels wide: (64, 96, 3) float32."""
+    from nst import images
+
+    return images.read(ROOT / "images/temple.jpg", 96).rgb
+
+
+@pytest.fixture(scope="session")
+def harbour():
+    """The shipped default style, 96 pixels wide: (72, 96, 3) float32."""
+    from nst import images
+
+    return images.read(ROOT / "images/starlit_harbour.jpg", 96).rgb
+
+
+@pytest.fixture
+def photo(tmp_path):
+    """A file with a small real photo in it."""
+    path = tmp_path / "photo.png"
+    with Image.open(ROOT / "images/temple.jpg") as image:
+        image.resize((48, 32)).save(path)
+    return path
+
+
+@pytest.fixture
+def painting(tmp_path):
+    """A file with a small real painting in it."""
+    path = tmp_path / "painting.png"
+    with Image.open(ROOT / "images/woodcut_wave.jpg") as image:
+        image.resize((44, 33)).save(path)
+    return path
+
+
+class Outcome:
+    """What a call of the command line did."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+
+@pytest.fixture
+def nst(capfd, tmp_path, monkeypatch):
+    """Call the command line in this process, from an empty folder; returns an Outcome."""
+    import signal
+
+    import nst_main
+
+    monkeypatch.chdir(tmp_path)
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def call(*arguments: object) -> Outcome:
+        capfd.readouterr()
+        try:
+            code = nst_main.main([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            code = stop.code
+        return Outcome(int(code), *capfd.readouterr())
+
+    yield call
+    signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.fixture
+def program(tmp_path):
+    """Start ``python nst_main.py`` as a process of its own, in an empty folder."""
+
+    def start(*arguments: object, **options: object) -> subprocess.Popen:
+        return subprocess.Popen(
+            [sys.executable, ROOT / "nst_main.py", *map(str, arguments)],
+            **{"cwd": tmp_path, "text": True, "stdout": -1, "stderr": -1, **options},
+        )
+
+    return start
+
+
+def pixels(path: Path) -> np.ndarray:
+    """The pixels of a picture file as Pillow reads them."""
+    with Image.open(path) as image:
+        return np.asarray(image)

@@ -1,0 +1,293 @@
+"""The command line: what a user types, reads and finds."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from conftest import ROOT, pixels
+from nst.settings import Settings
+
+QUICK = ("--image_size", 48, "--epochs", 4, "--print_every", 2, "--precision", "float32")
+
+
+@pytest.fixture
+def pair(photo, painting):
+    return ("--content_image_filename", photo, "--style_image_filename", painting)
+
+
+def test_a_run_prints_its_costs_and_leaves_a_whole_run_folder(nst, pair, tmp_path):
+    done = nst(*pair, *QUICK)
+    assert done.code == 0
+    folder = tmp_path / "output/photo__painting"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "costs.csv",
+        "frame_00002.png",
+        "frame_00004.png",
+        "generated_image.png",
+        "run.json",
+    ]
+    header, *rows = done.out.splitlines()
+    assert header.split() == ["iteration", "J", "J_content", "J_style"]
+    assert [row.split()[0] for row in rows[:-1]] == ["0", "2", "4"]
+    assert rows[-1] == "Picture   output/photo__painting/generated_image.png"
+    for row in rows[:-1]:
+        _, total, content, style = map(float, row.split())
+        assert total == pytest.approx(10 * content + 40 * style, rel=1e-3)
+    assert float(rows[2].split()[1]) < float(rows[0].split()[1])
+    assert "VGG-16" in done.err
+    assert "float32" in done.err
+
+    assert pixels(folder / "generated_image.png").shape == (32, 48, 3)
+    assert (pixels(folder / "generated_image.png") == pixels(folder / "frame_00004.png")).all()
+    log = list(csv.DictReader((folder / "costs.csv").read_text().splitlines()))
+    assert [int(row["iteration"]) for row in log] == [0, 1, 2, 3, 4]
+    assert set(log[0]) == {"iteration", "scale", "seconds", "J", "J_content", "J_style", "J_tv"}
+    manifest = json.loads((folder / "run.json").read_text())
+    assert manifest["status"] == "finished"
+    assert manifest["network"]["name"] == "VGG-16"
+    assert manifest["settings"]["epochs"] == 4
+    assert manifest["final_costs"]["J"] == pytest.approx(float(log[-1]["J"]), rel=1e-6)
+
+
+def test_the_same_command_again_does_nothing_and_other_settings_get_a_folder(nst, pair, tmp_path):
+    nst(*pair, *QUICK)
+    first = tmp_path / "output/photo__painting"
+    before = {path: path.stat().st_mtime_ns for path in first.iterdir()}
+    again = nst(*pair, *QUICK)
+    assert again.code == 0
+    assert "finished earlier" in again.out
+    assert {path: path.stat().st_mtime_ns for path in first.iterdir()} == before
+
+    other = nst(*pair, *QUICK, "--alpha", 20)
+    assert "photo__painting-2/generated_image.png" in other.out
+    assert {path: path.stat().st_mtime_ns for path in first.iterdir()} == before
+
+    fresh = nst(*pair, *QUICK, "--print_every", 4, "--overwrite")
+    assert fresh.code == 0
+    assert not (first / "frame_00002.png").exists()
+    assert sorted(path.name for path in (tmp_path / "output").iterdir()) == [
+        "photo__painting",
+        "photo__painting-2",
+    ]
+
+
+def test_an_unfinished_run_is_started_again_in_place(nst, pair, tmp_path):
+    nst(*pair, *QUICK)
+    folder = tmp_path / "output/photo__painting"
+    finished = (folder / "generated_image.png").read_bytes()
+    manifest = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps(manifest | {"status": "running"}))
+    (folder / "generated_image.png").unlink()
+    again = nst(*pair, *QUICK)
+    assert "unfinished" in again.err
+    assert (folder / "generated_image.png").read_bytes() == finished
+    assert len(list((tmp_path / "output").iterdir())) == 1
+
+
+def test_equal_stems_never_share_a_folder(nst, pair, photo, painting, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "photo.png").write_bytes(painting.read_bytes())
+    nst(*pair, *QUICK)
+    second = nst("--content_image_filename", other / "photo.png", *pair[2:], *QUICK, "--overwrite")
+    assert "photo__painting-2" in second.out
+
+
+def test_quiet_prints_nothing(nst, pair):
+    done = nst(*pair, *QUICK, "--quiet")
+    assert (done.code, done.out, done.err) == (0, "", "")
+
+
+def test_a_run_in_its_own_process_keeps_tensorflow_silent_and_repeats_bit_for_bit(
+    program, pair, tmp_path
+):
+    results = []
+    for name in ("one", "two"):
+        process = program(*pair, *QUICK, "--precision", "auto", "--output_dir", tmp_path / name)
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == 0
+        assert all(re.match("(Content|Style|Network|Precision) ", line) for line in err.splitlines())
+        results.append((tmp_path / name / "photo__painting/generated_image.png").read_bytes())
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["-h"], 0, "--content_image_filename"),
+        (["--version"], 0, "nst_main.py"),
+        (["--alfa", "1"], 2, "--alfa"),
+        (["--epochs", "0"], 2, "--epochs: must be a whole number from 1"),
+        (["--epochs", "1.5"], 2, "--epochs: must be a whole number"),
+        (["--alpha", "-1"], 2, "--alpha: must be a number from 0"),
+        (["--beta", "nan"], 2, "--beta"),
+        (["--beta", "inf"], 2, "--beta"),
+        (["--alpha", "0", "--beta", "0"], 2, "nothing to minimise"),
+        (["--learning_rate", "fast"], 2, "--learning_rate: must be a number above 0"),
+        (["--learning_rate", "0"], 2, "--learning_rate"),
+        (["--print_every", "0"], 2, "--print_every"),
+        (["--image_size", "huge"], 2, "--image_size: must be a whole number"),
+        (["--noise_ratio", "1.1"], 2, "--noise_ratio: must be a number from 0 to 1"),
+        (["--seed", "-1"], 2, "--seed"),
+        (["--pooling", "mean"], 2, "avg or max"),
+        (["--precision", "float8"], 2, "bfloat16"),
+        (["--content_layers", "conv9_1"], 2, "content_layers must name VGG layers"),
+        (["--style_layers", "conv1_1", "conv1_1"], 2, "once"),
+        (["--style_layers", "conv1_1:x"], 2, "style_layers"),
+        (["--quiet", "--verbose"], 2, "not allowed with"),
+    ],
+)
+def test_usage_is_answered_without_loading_anything_heavy(arguments, code, words, tmp_path):
+    script = (
+        "import sys, nst_main\n"
+        "try: nst_main.main(sys.argv[1:])\n"
+        "except SystemExit as stop: code = stop.code\n"
+        "heavy = {'tensorflow', 'numpy', 'PIL', 'scipy', 'keras'} & set(sys.modules)\n"
+        "sys.exit(99 if heavy else code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == code
+    assert words in (done.stderr if code else done.stdout).replace("-c:", "nst_main.py:") or (
+        words == "nst_main.py" and done.stdout
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_shows_every_setting_with_its_default(nst):
+    text = " ".join(nst("-h").out.split())
+    for spec in fields(Settings):
+        assert f"--{spec.name}" in text
+        if isinstance(spec.default, int | float) and not isinstance(spec.default, bool):
+            assert f"(default: {spec.default})" in text
+
+
+@pytest.mark.parametrize("blocked", ["a file in the way", "no permission"])
+def test_an_output_folder_that_cannot_be_written(nst, pair, tmp_path, blocked):
+    target = tmp_path / "blocked"
+    if blocked == "no permission":
+        target.mkdir(mode=0o500)
+        if os.access(target, os.W_OK):
+            pytest.skip("this user may write everywhere")
+    else:
+        target.write_text("")
+    done = nst(*pair, *QUICK, "--output_dir", target / "results")
+    assert done.code == 5
+    assert "--output_dir" in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_a_full_disk_keeps_what_was_there(program, pair, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=48k", "tmpfs", disk], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("making a small disk needs the right to mount")
+    try:
+        process = program(*pair, *QUICK, "--epochs", 50, "--output_dir", disk)
+        _, err = process.communicate(timeout=300)
+        assert process.returncode == 5
+        assert "free some space" in err
+        assert "Traceback" not in err
+        folder = disk / "photo__painting"
+        frames = sorted(folder.glob("frame_*.png"))
+        assert frames
+        assert all(pixels(frame).shape == (32, 48, 3) for frame in frames)
+        assert not list(folder.glob(".*"))
+        assert not (folder / "generated_image.png").exists()
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_run_keeps_its_last_frame(program, pair, tmp_path, number, code):
+    process = program(*pair, *QUICK, "--epochs", 1_000_000)
+    folder = tmp_path / "output/photo__painting"
+    deadline = time.monotonic() + 120
+    while not (folder / "frame_00002.png").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "Traceback" not in err
+    manifest = json.loads((folder / "run.json").read_text())
+    assert manifest["status"] == "interrupted"
+    assert (folder / f"frame_{manifest['iterations']:05}.png").exists()
+
+
+def test_two_runs_do_not_write_one_folder(program, nst, pair, tmp_path):
+    process = program(*pair, *QUICK, "--epochs", 1_000_000)
+    try:
+        folder = tmp_path / "output/photo__painting"
+        while not (folder / "frame_00002.png").exists() and process.poll() is None:
+            time.sleep(0.05)
+        second = nst(*pair, *QUICK, "--epochs", 1_000_000)
+        assert second.code == 5
+        assert "another run" in second.err
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_reader_that_goes_away_does_not_stop_the_run(program, pair, tmp_path):
+    process = program(*pair, *QUICK)
+    process.stdout.close()
+    with process.stderr:
+        process.stderr.read()
+    assert process.wait(timeout=300) == 0
+    assert (tmp_path / "output/photo__painting/generated_image.png").exists()
+
+
+def test_a_cost_that_is_not_finite_keeps_the_last_good_frame(nst, pair, tmp_path, monkeypatch):
+    import nst_utils
+
+    evaluate = nst_utils.Objective.__call__
+    calls = []
+
+    def fails_at_the_fourth(self, image):
+        calls.append(image)
+        costs, gradient = evaluate(self, image)
+        return (costs._replace(total=costs.total * np.nan) if len(calls) == 4 else costs), gradient
+
+    monkeypatch.setattr(nst_utils.Objective, "__call__", fails_at_the_fourth)
+    done = nst(*pair, *QUICK)
+    assert done.code == 7
+    assert "iteration 3" in done.err
+    folder = tmp_path / "output/photo__painting"
+    assert sorted(path.name for path in folder.glob("*.png")) == ["frame_00002.png"]
+    assert json.loads((folder / "run.json").read_text())["status"] == "diverged"
+
+
+def test_a_bare_name_is_looked_for_here_first_and_then_in_images(nst, pair, photo, tmp_path):
+    (tmp_path / "temple.jpg").write_bytes(photo.read_bytes())
+    here = nst("--content_image_filename", "temple.jpg", *pair[2:], *QUICK)
+    assert "Content   temple.jpg, 48 x 32" in here.err
+    (tmp_path / "temple.jpg").unlink()
+    shipped = nst("--content_image_filename", "temple.jpg", *pair[2:], *QUICK)
+    assert "images/temple.jpg, 48 x 32 from 640 x 427" in shipped.err
+
+
+@pytest.mark.parametrize("name", ["with space", "new\nline", "-dash", "ünïcödé 画", "a" * 240, ".x"])
+def test_odd_file_names(nst, pair, photo, tmp_path, name):
+    path = tmp_path / f"{name}.png"
+    photo.rename(path)
+    done = nst(f"--content_image_filename={path.name}", *pair[2:], *QUICK, "--epochs", 1)
+    assert done.code == 0
+    missing = nst(f"--content_image_filename={name}.jpg", *pair[2:], *QUICK)
+    assert missing.code == 3
+    assert missing.err.count("\n") == 1

@@ -1,0 +1,79 @@
+"""Ranges, defaults and layer weights."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from nst.errors import UsageError
+from nst.settings import Number, Settings, layer_weights
+
+
+def test_the_defaults_of_the_card():
+    settings = Settings()
+    assert (settings.epochs, settings.print_every, settings.learning_rate) == (200, 20, 2.0)
+    assert (settings.alpha, settings.beta, settings.noise_ratio) == (10.0, 40.0, 0.6)
+    assert settings.content_layers == (("conv4_2", 1.0),)
+    style = dict(settings.style_layers)
+    assert list(style) == ["conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"]
+    assert set(style.values()) == {0.2}
+    assert settings.pooling == "avg"
+    assert settings.image_size == 400
+
+
+@given(st.floats() | st.integers() | st.text() | st.none() | st.booleans())
+def test_a_number_is_in_its_range_or_refused(value):
+    number = Number(float, 0, 10, above_low=True)
+    try:
+        parsed = number(value)
+    except ValueError as error:
+        assert "must be a number above 0 and up to 10, not" in str(error)
+    else:
+        assert math.isfinite(parsed)
+        assert 0 < parsed <= 10
+
+
+@given(st.integers(1, 10**6))
+def test_whole_numbers_are_read_from_text(value):
+    assert Settings(epochs=str(value)).epochs == value
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"epochs": 0},
+        {"epochs": True},
+        {"epochs": 1.5},
+        {"alpha": math.nan},
+        {"alpha": "1e999"},
+        {"learning_rate": None},
+        {"image_size": "big"},
+        {"overwrite": "yes"},
+        {"content_image_filename": ""},
+        {"output_dir": "a\0b"},
+        {"style_layers": ()},
+        {"alpha": 0, "beta": 0},
+    ],
+)
+def test_the_library_refuses_what_the_command_line_refuses(wrong):
+    with pytest.raises(UsageError, match=next(iter(wrong))):
+        Settings(**wrong)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["conv1_1", "conv3_4", "pool5", "conv5_4"]), st.floats(1e-3, 1e3)),
+        min_size=1,
+        unique_by=lambda pair: pair[0],
+    )
+)
+def test_layer_weights_sum_to_one_and_read_back(pairs):
+    parsed = layer_weights([f"{name}:{weight!r}" for name, weight in pairs])
+    assert math.fsum(weight for _, weight in parsed) == pytest.approx(1)
+    assert [name for name, _ in parsed] == [name for name, _ in pairs]
+    again = layer_weights(parsed)
+    assert [weight for _, weight in again] == pytest.approx([weight for _, weight in parsed])
+
+
+def test_layers_without_a_weight_count_one():
+    assert layer_weights(["conv4_2:3", "pool5"]) == (("conv4_2", 0.75), ("pool5", 0.25))
