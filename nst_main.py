@@ -109,17 +109,20 @@ def run(settings: Settings, quiet: bool, verbose: bool) -> None:
 
     from tqdm import tqdm
 
-    with tqdm(total=settings.epochs, disable=quiet or None, unit="it", leave=False) as bar:
+    nst_utils.make_deterministic()
+    bar = tqdm(total=settings.epochs, disable=quiet or None, leave=False, dynamic_ncols=True)
+    with bar:
 
         def on_step(step: nst_utils.Step) -> None:
             bar.update(step.iteration - bar.n)
-            bar.set_postfix_str(f"J {step.costs.total:.3e}", refresh=False)
+            costs = step.costs
+            parts = f"content {costs.content:.2e}, style {costs.style:.2e}"
+            bar.set_postfix_str(f"J {costs.total:.2e}, {parts}", refresh=False)
             if quiet:
                 return
             if step.iteration == 0:
                 _print(f"{'iteration':>9}  {'J':>10}  {'J_content':>10}  {'J_style':>10}")
             if step.iteration % settings.print_every == 0 or step.iteration == step.epochs:
-                costs = step.costs
                 _print(
                     f"{step.iteration:9}  {costs.total:10.4e}  {costs.content:10.4e}  "
                     f"{costs.style:10.4e}"

@@ -29,6 +29,7 @@ from nst.settings import Settings
 from nst.vgg import VGG
 from nst.weights import Weights
 
+BLOCK = 1024  # positions of a bfloat16 layer that are multiplied at a time
 NOISE = 20.0  # the start image's noise is uniform in -NOISE..NOISE around the mean pixel
 
 
@@ -92,9 +93,16 @@ def gram_matrix(activation: tf.Tensor) -> tuple[tf.Tensor, Callable]:
 
     activation: (1, H, W, C), any float type. Returns (C, C) float32, not divided by H W.
     """
-    features = tf.reshape(activation, (-1, activation.shape[-1]))  # (H W, C)
-    features32 = tf.cast(features, tf.float32)
-    gram = tf.matmul(features32, features32, transpose_a=True)  # (C, C)
+    channels = activation.shape[-1]
+    features = tf.reshape(activation, (-1, channels))  # (H W, C)
+    blocks = features.shape[0] // BLOCK if features.dtype == tf.bfloat16 else 0
+    rest = tf.cast(features[blocks * BLOCK :], tf.float32)
+    gram = tf.matmul(rest, rest, transpose_a=True)  # (C, C)
+    if blocks:
+        # Products of bfloat16 blocks, summed in float32: as exact as casting first, and faster.
+        block = tf.reshape(features[: blocks * BLOCK], (blocks, BLOCK, channels))
+        products = tf.matmul(block, block, transpose_a=True)  # (blocks, C, C)
+        gram += tf.reduce_sum(tf.cast(products, tf.float32), axis=0)
 
     def gradient(d_gram: tf.Tensor) -> tf.Tensor:
         # dJ/dF = F (R + R^T) with R = dJ/dG: one product in the type of the convolutions, with
@@ -278,6 +286,15 @@ def transfer_style(
             )
         seconds = time.perf_counter() - began
         yield Step(iteration, settings.epochs, 1, image.numpy(), costs, seconds)
+
+
+def make_deterministic() -> None:
+    """Let TensorFlow take only operations that give the same bits on every run, on GPUs too.
+
+    On processors the operations used here do so anyway. The switch is for the whole process, so
+    the command line sets it and a program that uses this module decides for itself.
+    """
+    tf.config.experimental.enable_op_determinism()
 
 
 # --- A run with its folder ---------------------------------------------------------------------

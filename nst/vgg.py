@@ -46,16 +46,15 @@ class VGG:
     def __call__(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
         """Return the activations of an image.
 
-        image: (H, W, 3) float32, sRGB, 0..255. Returns {layer: (1, H_l, W_l, C_l)}, of
-        ``dtype`` but for conv1_1.
+        image: (H, W, 3) float32, sRGB, 0..255. Returns {layer: (1, H_l, W_l, C_l) of ``dtype``}.
         """
         x = (image - self._mean)[tf.newaxis]  # (1, H, W, 3)
         activations = {}
         for layer in self.layers:
             if layer in self._weights:
                 kernel, bias = self._weights[layer]
-                x = tf.nn.conv2d(tf.cast(x, kernel.dtype), kernel, strides=1, padding="SAME")
-                x = tf.nn.relu(tf.nn.bias_add(x, bias))
+                x = tf.nn.conv2d(x, kernel, strides=1, padding="SAME")
+                x = tf.cast(tf.nn.relu(tf.nn.bias_add(x, bias)), self.dtype)
             else:
                 x = self._pool(x, ksize=2, strides=2, padding="SAME")
             if layer in self.outputs:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+
 from nst import download as fetching
 from nst import weights
 from nst.download import DownloadError, download
@@ -137,9 +138,7 @@ def test_a_server_that_never_answers_costs_less_than_15_seconds(
     monkeypatch.delenv("NST_OFFLINE")
     pair = ("--content_image_filename", photo, "--style_image_filename", painting)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setenv(
-            "NST_WEIGHTS_URL", f"http://127.0.0.1:{silent.getsockname()[1]}/net.h5"
-        )
+        monkeypatch.setenv("NST_WEIGHTS_URL", f"http://127.0.0.1:{silent.getsockname()[1]}/net.h5")
         began = time.monotonic()
         file = weights.find(None, print)
         assert time.monotonic() - began < 15

@@ -8,12 +8,13 @@ import zlib
 
 import numpy as np
 import pytest
-from conftest import ROOT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image, ImageCms
+
+from conftest import ROOT
 from nst import images
 from nst.errors import PictureError
-from PIL import Image, ImageCms
 
 with Image.open(ROOT / "images/temple.jpg") as shipped:
     PHOTO = shipped.resize((90, 60))

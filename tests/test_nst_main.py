@@ -12,6 +12,7 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
+
 from conftest import ROOT, pixels
 from nst.settings import Settings
 
@@ -112,9 +113,11 @@ def test_a_run_in_its_own_process_keeps_tensorflow_silent_and_repeats_bit_for_bi
     results = []
     for name in ("one", "two"):
         process = program(*pair, *QUICK, "--precision", "auto", "--output_dir", tmp_path / name)
-        out, err = process.communicate(timeout=300)
+        _, err = process.communicate(timeout=300)
         assert process.returncode == 0
-        assert all(re.match("(Content|Style|Network|Precision) ", line) for line in err.splitlines())
+        assert all(
+            re.match("(Content|Style|Network|Precision) ", line) for line in err.splitlines()
+        )
         results.append((tmp_path / name / "photo__painting/generated_image.png").read_bytes())
     assert results[0] == results[1]
 
@@ -282,7 +285,9 @@ def test_a_bare_name_is_looked_for_here_first_and_then_in_images(nst, pair, phot
     assert "images/temple.jpg, 48 x 32 from 640 x 427" in shipped.err
 
 
-@pytest.mark.parametrize("name", ["with space", "new\nline", "-dash", "ünïcödé 画", "a" * 240, ".x"])
+@pytest.mark.parametrize(
+    "name", ["with space", "new\nline", "-dash", "ünïcödé 画", "a" * 240, ".x"]
+)
 def test_odd_file_names(nst, pair, photo, tmp_path, name):
     path = tmp_path / f"{name}.png"
     photo.rename(path)

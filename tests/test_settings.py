@@ -5,6 +5,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from nst.errors import UsageError
 from nst.settings import Number, Settings, layer_weights
 
@@ -62,7 +63,9 @@ def test_the_library_refuses_what_the_command_line_refuses(wrong):
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from(["conv1_1", "conv3_4", "pool5", "conv5_4"]), st.floats(1e-3, 1e3)),
+        st.tuples(
+            st.sampled_from(["conv1_1", "conv3_4", "pool5", "conv5_4"]), st.floats(1e-3, 1e3)
+        ),
         min_size=1,
         unique_by=lambda pair: pair[0],
     )

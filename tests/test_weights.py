@@ -5,9 +5,9 @@ import keras
 import numpy as np
 import pytest
 import scipy.io
+
 from conftest import ROOT
 from nst import networks, weights
-from nst.errors import WeightsError
 from nst.vgg import VGG
 
 MEAN = np.array([123.68, 116.779, 103.939], np.float32)
@@ -190,7 +190,9 @@ def truncated(path, share):
     ],
 )
 def test_weights_that_cannot_be_used(nst, vgg16, tmp_path, damage, words):
-    path = tmp_path / ("net.h5" if "h5" in damage else "net.onnx" if "onnx" in damage else "net.mat")
+    path = tmp_path / (
+        "net.h5" if "h5" in damage else "net.onnx" if "onnx" in damage else "net.mat"
+    )
     layers = dict(vgg16.layers)
     if damage == "folder":
         path.mkdir()

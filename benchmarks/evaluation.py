@@ -1,0 +1,151 @@
+"""Seconds for one evaluation: the cost and its gradient with respect to the picture.
+
+Compares our objective with a plain one in float32, written as TensorFlow's documentation would
+(the baseline), on the same machine, pictures and weights, in one process; and tells the rate of a
+large matrix product, the most that the machine can do.
+
+    python benchmarks/evaluation.py [--image_size 400] [--repeats 20] [--json FILE]
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("NST_OFFLINE", "1")
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+import nst_utils  # noqa: E402
+from nst import images, weights  # noqa: E402
+from nst.networks import layers_up_to  # noqa: E402
+from nst.settings import Settings  # noqa: E402
+
+PRODUCT = 4096  # rows of the square matrices
+
+
+def plain(network: weights.Weights, content: np.ndarray, style: np.ndarray) -> Callable:
+    """The baseline: the same cost, everything in float32, nothing arranged for speed."""
+    settings = Settings()
+    style_layers = dict(settings.style_layers)
+
+    def activations(image: tf.Tensor) -> dict[str, tf.Tensor]:
+        x, found = (image - network.mean)[tf.newaxis], {}
+        for layer in layers_up_to(network.network, style_layers):
+            if layer in network.layers:
+                kernel, bias = network.layers[layer]
+                x = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), bias))
+            else:
+                x = tf.nn.avg_pool2d(x, 2, 2, "SAME")
+            found[layer] = x
+        return found
+
+    def gram(x: tf.Tensor) -> tf.Tensor:
+        features = tf.reshape(x, (-1, x.shape[-1]))
+        return tf.matmul(features, features, transpose_a=True) / features.shape[0]
+
+    target = activations(tf.constant(content))["conv4_2"]
+    grams = {layer: gram(x) for layer, x in activations(tf.constant(style)).items()}
+
+    @tf.function
+    def evaluate(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            tape.watch(image)
+            found = activations(image)
+            total = 10 * tf.reduce_mean((found["conv4_2"] - target) ** 2) / 4
+            for layer in style_layers:
+                total += 40 * 0.2 * tf.reduce_mean((gram(found[layer]) - grams[layer]) ** 2) / 4
+        return total, tape.gradient(total, image)
+
+    return evaluate
+
+
+def operations(settings: Settings, shape: tuple[int, ...], network: weights.Weights) -> float:
+    """Multiplications and additions of the convolutions, forward and backward."""
+    height, width = shape[:2]
+    total = 0
+    for layer in layers_up_to(network.network, dict(settings.style_layers)):
+        if layer in network.layers:
+            total += 2 * 2 * height * width * network.layers[layer][0].size
+        else:
+            height, width = -(-height // 2), -(-width // 2)
+    return total
+
+
+def seconds(work: Callable, repeats: int) -> float:
+    """Median seconds of a call, after two to warm up."""
+    times = []
+    for _ in range(repeats + 2):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times[2:])
+
+
+def product_rate(dtype: tf.DType) -> float:
+    """Operations a second of a large matrix product."""
+    matrix = tf.cast(tf.random.stateless_normal((PRODUCT, PRODUCT), (0, 0)), dtype)
+    multiply = tf.function(lambda: tf.reduce_max(tf.matmul(matrix, matrix)))
+    return 2 * PRODUCT**3 / seconds(lambda: multiply().numpy(), 3)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--image_size", type=int, default=400, help="long side in pixels")
+    parser.add_argument("--repeats", type=int, default=20, help="evaluations timed")
+    parser.add_argument("--deterministic", action="store_true", help="as the command line runs")
+    parser.add_argument("--json", metavar="FILE", help="write the numbers there, too")
+    options = parser.parse_args()
+    if options.deterministic:
+        nst_utils.make_deterministic()
+
+    settings = Settings()
+    network = weights.load(weights.find(None, print))
+    content = images.read(ROOT / "images/temple.jpg", options.image_size).rgb
+    style = images.read(ROOT / "images/starlit_harbour.jpg", options.image_size).rgb
+    image = tf.constant(nst_utils.start_image(content, style, network.mean, settings))
+    candidates = {"plain float32": plain(network, content, style)}
+    for dtype in (tf.float32, tf.bfloat16):
+        vgg = nst_utils.build_vgg(network, settings, dtype)
+        candidates[f"ours {dtype.name}"] = nst_utils.Objective(vgg, content, style, settings)
+    work = operations(settings, content.shape, network)
+    times = {
+        name: seconds(lambda f=f: f(image)[1].numpy(), options.repeats)
+        for name, f in candidates.items()
+    }
+    report = {
+        "machine": f"{platform.machine()}, {os.cpu_count()} processors",
+        "versions": {"tensorflow": tf.__version__, "python": platform.python_version()},
+        "network": network.network,
+        "size": [content.shape[1], content.shape[0]],
+        "repeats": options.repeats,
+        "deterministic": options.deterministic,
+        "matrix_product_tflops": {
+            dtype.name: product_rate(dtype) / 1e12 for dtype in (tf.float32, tf.bfloat16)
+        },
+        "seconds_per_evaluation": times,
+    }
+    for key in ("machine", "versions", "network", "size", "repeats", "deterministic"):
+        print(f"{key:14} {report[key]}")
+    for name, rate in report["matrix_product_tflops"].items():
+        print(f"{'matrix product':14} {name} {rate:.2f} TFLOP/s")
+    print(f"\n{'evaluation':16}{'seconds':>9}{'TFLOP/s':>9}{'times as fast':>15}")
+    for name, value in times.items():
+        ratio = times["plain float32"] / value
+        print(f"{name:16}{value:9.3f}{work / value / 1e12:9.2f}{ratio:15.2f}")
+    if options.json:
+        Path(options.json).write_text(json.dumps(report, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""The Python API: the class and the generator."""
+
+import numpy as np
+import pytest
+
+from conftest import ROOT, pixels
+from nst.errors import PictureError, UsageError
+from nst_utils import NeuralStyleTransfer, transfer_style
+
+
+def test_it_makes_the_run_folder_of_the_command_line(
+    nst, vgg16, photo, painting, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    options = {"image_size": 48, "print_every": 2, "precision": "float32"}
+    steps = []
+    transfer = NeuralStyleTransfer(photo, painting, vgg16.file.path, **options)
+    image = transfer.run(num_iterations=3, on_step=steps.append)
+    assert image.shape == (32, 48, 3)
+    assert image.dtype == np.uint8
+    folder = tmp_path / "output/photo__painting"
+    assert (pixels(folder / "generated_image.png") == image).all()
+    assert [step.iteration for step in steps] == [0, 1, 2, 3]
+
+    flags = [word for name, value in options.items() for word in (f"--{name}", value)]
+    pair = ["--content_image_filename", photo, "--style_image_filename", painting]
+    again = nst(*pair, *flags, "--epochs", 3)
+    assert "finished earlier" in again.out  # the very same run, by another way in
+    again = nst(*pair, *flags, "--epochs", 3, "--output_dir", "other")
+    assert again.code == 0
+    other = tmp_path / "other/photo__painting"
+    for path in folder.iterdir():
+        if path.suffix == ".png":
+            assert path.read_bytes() == (other / path.name).read_bytes()
+
+    steps.clear()
+    repeated = transfer.run(num_iterations=3, on_step=steps.append)
+    assert (repeated == image).all()
+    assert not steps  # finished earlier
+
+
+def test_shipped_pictures_and_packaged_weights_by_default(tmp_path):
+    transfer = NeuralStyleTransfer(
+        "temple.jpg", "mosaic_sun.jpg", image_size=40, epochs=1, output_dir=tmp_path
+    )
+    assert transfer.run().shape == (27, 40, 3)
+
+
+def test_errors_are_exceptions(tmp_path):
+    with pytest.raises(UsageError, match="epochs"):
+        NeuralStyleTransfer("temple.jpg", "mosaic_sun.jpg", epochs=-1)
+    with pytest.raises(UsageError, match="epochs"):
+        NeuralStyleTransfer("temple.jpg", "mosaic_sun.jpg").run(num_iterations=0)
+    with pytest.raises(PictureError, match="nothing.jpg"):
+        NeuralStyleTransfer("nothing.jpg", "mosaic_sun.jpg", output_dir=tmp_path).run()
+
+
+def test_the_generator_needs_no_folder(vgg16, temple, harbour, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    steps = transfer_style(temple, harbour, vgg16)
+    first, second = next(steps), next(steps)
+    assert (first.iteration, second.iteration, first.epochs) == (0, 1, 200)
+    assert second.costs.total < first.costs.total
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_shipped_picture_has_its_licence():
+    text = (ROOT / "images/README.md").read_text()
+    for path in (ROOT / "images").glob("*.jpg"):
+        assert path.name in text

@@ -1,0 +1,60 @@
+"""The two commands, the documentation and the style of the code agree with the code."""
+
+import re
+import subprocess
+import sys
+from dataclasses import fields
+
+import pytest
+
+from conftest import ROOT
+from nst.errors import ExitCode
+from nst.settings import Settings
+
+README = (ROOT / "README.md").read_text()
+PREPARE = "python3 -m venv .venv && .venv/bin/pip install -q -r requirements.txt"
+
+
+def test_ci_runs_exactly_the_test_command_of_the_readme():
+    command = f"{PREPARE} -r tests/requirements.txt && .venv/bin/python -m pytest"
+    assert f"\n{command}\n" in README
+    assert (ROOT / ".ci/run").read_text().rstrip().endswith(f"\n{command}")
+    assert f"\n{PREPARE} && .venv/bin/python nst_main.py\n" in README
+
+
+def test_the_readme_knows_every_option_and_every_exit_code():
+    for spec in fields(Settings):
+        assert f"`--{spec.name}" in README
+    for code in ExitCode:
+        assert re.search(rf"^\| {code.value} \|", README, re.MULTILINE), code
+
+
+def test_every_picture_in_the_readme_exists():
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_requirements_beyond_the_card_say_why():
+    for line in (ROOT / "requirements.txt").read_text().splitlines():
+        name = re.match(r"[\w-]+", line)[0]
+        assert re.match(r"[\w-]+(~=|==)\d", line), f"{name} has no bounded version"
+        if name not in ("tensorflow", "numpy", "scipy", "pillow", "tqdm"):
+            assert "  # " in line, f"{name} does not say why it is there"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(path.stem for path in ROOT.glob("images/*_*.jpg")))
+def test_the_shipped_styles_are_what_their_generator_paints(name, tmp_path):
+    command = [sys.executable, ROOT / "images/paint_styles", name, "--output_dir", tmp_path]
+    subprocess.run(command, check=True, capture_output=True)
+    painted, shipped = (pixels(folder / f"{name}.jpg") for folder in (tmp_path, ROOT / "images"))
+    # Libraries and processors may round otherwise, but not paint otherwise.
+    assert np.abs(painted.astype(float) - shipped).mean() < 2
+
+
+@pytest.mark.parametrize("command", [["check"], ["format", "--check"]])
+def test_ruff(command):
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", *command, "."], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
