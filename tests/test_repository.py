@@ -5,9 +5,10 @@ import subprocess
 import sys
 from dataclasses import fields
 
+import numpy as np
 import pytest
 
-from conftest import ROOT
+from conftest import ROOT, pixels
 from nst.errors import ExitCode
 from nst.settings import Settings
 
