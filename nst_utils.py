@@ -14,14 +14,15 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from nst import images, jobs, precision, weights
+from nst.costs import Costs
 from nst.errors import DivergedError, MemoryLimitError
 from nst.jobs import Job
+from nst.objective import WHOLE, Objective, Plan
 from nst.optimizers import Adam
 from nst.precision import Precision
 from nst.run_folder import FINISHED, RunFolder
@@ -29,17 +30,7 @@ from nst.settings import Settings
 from nst.vgg import VGG
 from nst.weights import Weights
 
-BLOCK = 1024  # positions of a bfloat16 layer that are multiplied at a time
 NOISE = 20.0  # the start image's noise is uniform in -NOISE..NOISE around the mean pixel
-
-
-class Costs(NamedTuple):
-    """J = alpha J_content + beta J_style + tv_weight J_tv, and its unweighted parts."""
-
-    total: float
-    content: float
-    style: float
-    tv: float
 
 
 @dataclass(frozen=True)
@@ -70,147 +61,6 @@ def build_vgg(weights: Weights, settings: Settings, dtype: tf.DType = tf.float32
     """
     outputs = dict(settings.content_layers) | dict(settings.style_layers)
     return VGG(weights, tuple(outputs), settings.pooling, dtype)
-
-
-# --- Content cost ------------------------------------------------------------------------------
-
-
-def content_cost(target: tf.Tensor, generated: tf.Tensor) -> tf.Tensor:
-    """Distance of two activations of one layer, each (1, H, W, C); float32 scalar.
-
-    J_content = 1 / (4 H W C) * sum (a_C - a_G)^2 ([1], equation 1, but for the constant).
-    """
-    difference = tf.cast(generated, tf.float32) - tf.cast(target, tf.float32)
-    return tf.reduce_sum(tf.square(difference)) / (4.0 * math.prod(target.shape))
-
-
-# --- Style cost --------------------------------------------------------------------------------
-
-
-@tf.custom_gradient
-def gram_matrix(activation: tf.Tensor) -> tuple[tf.Tensor, Callable]:
-    """Correlations of the channels of a layer, G = F^T F ([1], equation 3).
-
-    activation: (1, H, W, C), any float type. Returns (C, C) float32, not divided by H W.
-    """
-    channels = activation.shape[-1]
-    features = tf.reshape(activation, (-1, channels))  # (H W, C)
-    blocks = features.shape[0] // BLOCK if features.dtype == tf.bfloat16 else 0
-    rest = tf.cast(features[blocks * BLOCK :], tf.float32)
-    gram = tf.matmul(rest, rest, transpose_a=True)  # (C, C)
-    if blocks:
-        # Products of bfloat16 blocks, summed in float32: as exact as casting first, and faster.
-        block = tf.reshape(features[: blocks * BLOCK], (blocks, BLOCK, channels))
-        products = tf.matmul(block, block, transpose_a=True)  # (blocks, C, C)
-        gram += tf.reduce_sum(tf.cast(products, tf.float32), axis=0)
-
-    def gradient(d_gram: tf.Tensor) -> tf.Tensor:
-        # dJ/dF = F (R + R^T) with R = dJ/dG: one product in the type of the convolutions, with
-        # nothing to accumulate over positions.
-        both = tf.cast(d_gram + tf.transpose(d_gram), features.dtype)
-        return tf.reshape(tf.matmul(features, both), tf.shape(activation))
-
-    return gram, gradient
-
-
-def style_statistics(activation: tf.Tensor) -> tf.Tensor:
-    """Gram matrix per position, (C, C) float32: independent of the size of the picture."""
-    positions = activation.shape[1] * activation.shape[2]
-    return gram_matrix(activation) / positions
-
-
-def style_layer_cost(target: tf.Tensor, generated: tf.Tensor) -> tf.Tensor:
-    """Distance of two Gram matrices per position, each (C, C) float32; float32 scalar.
-
-    J_style^l = 1 / (4 C^2 (H W)^2) * sum (G_S - G_G)^2 ([1], equation 4), where each Gram matrix is
-    divided by the H W of its own picture.
-    """
-    channels = target.shape[0]
-    return tf.reduce_sum(tf.square(generated - target)) / (4.0 * channels**2)
-
-
-# --- Total cost --------------------------------------------------------------------------------
-
-
-def total_variation_cost(image: tf.Tensor) -> tf.Tensor:
-    """Mean over pixels of the absolute differences to the pixels right and below; float32 scalar.
-
-    image: (H, W, 3), 0..255. Anisotropic total variation (Rudin, Osher and Fatemi 1992).
-    """
-    return tf.image.total_variation(image) / (image.shape[0] * image.shape[1])
-
-
-class Objective:
-    """The total cost of a picture, and its gradient with respect to the picture's pixels.
-
-    J(G) = alpha J_content(C, G) + beta J_style(S, G) + tv_weight J_tv(G) ([1], equation 7).
-    Costs, Gram matrices and the gradient that comes out are float32 whatever the network's type.
-    """
-
-    def __init__(
-        self, vgg: VGG, content: np.ndarray, style: np.ndarray, settings: Settings
-    ) -> None:
-        """Compute the targets: activations of the content, Gram matrices of the style.
-
-        content, style: (H, W, 3) float32, sRGB, 0..255; their sizes may differ.
-        """
-        self.vgg = vgg
-        self.settings = settings
-        activations = vgg(tf.constant(content))
-        self.content_targets = {layer: activations[layer] for layer, _ in settings.content_layers}
-        activations = vgg(tf.constant(style))
-        self.style_targets = {
-            layer: style_statistics(activations[layer]) for layer, _ in settings.style_layers
-        }
-
-    @tf.function
-    def __call__(self, image: tf.Tensor) -> tuple[Costs, tf.Tensor]:
-        """Return the costs of an image (H, W, 3) float32, 0..255, and dJ/dimage, (H, W, 3)."""
-        with tf.GradientTape(watch_accessed_variables=False) as network_tape:
-            network_tape.watch(image)
-            activations = self.vgg(image)
-        if self.vgg.dtype == tf.float16:
-            # The slopes of the cost do not fit float16 as they are: cast them below, scaled.
-            leaves = {layer: tf.cast(a, tf.float32) for layer, a in activations.items()}
-        else:
-            leaves = activations
-        with tf.GradientTape(watch_accessed_variables=False) as cost_tape:
-            cost_tape.watch((image, leaves))
-            costs = self._costs(image, leaves)
-        slopes, tv_gradient = cost_tape.gradient(costs.total, (leaves, image))
-        scale = 1.0
-        if self.vgg.dtype == tf.float16:
-            slopes, scale = _fit_float16(slopes)
-            slopes = {layer: tf.cast(s, activations[layer].dtype) for layer, s in slopes.items()}
-        gradient = network_tape.gradient(activations, image, output_gradients=slopes)
-        return costs, gradient / scale + tv_gradient
-
-    def _costs(self, image: tf.Tensor, activations: dict[str, tf.Tensor]) -> Costs:
-        settings = self.settings
-        content = tf.add_n(
-            [
-                weight * content_cost(self.content_targets[layer], activations[layer])
-                for layer, weight in settings.content_layers
-            ]
-        )
-        style = tf.add_n(
-            [
-                weight
-                * style_layer_cost(self.style_targets[layer], style_statistics(activations[layer]))
-                for layer, weight in settings.style_layers
-            ]
-        )
-        tv = total_variation_cost(image)
-        total = settings.alpha * content + settings.beta * style + settings.tv_weight * tv
-        return Costs(total, content, style, tv)
-
-
-def _fit_float16(slopes: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-    """Scale float32 slopes by a common power of two into the middle of float16's range."""
-    largest = tf.reduce_max([tf.reduce_max(tf.abs(slope)) for slope in slopes.values()])
-    exponent = tf.round(tf.math.log(16.0 / tf.maximum(largest, 1e-30)) / math.log(2.0))
-    scale = tf.pow(2.0, exponent)
-    return {layer: slope * scale for layer, slope in slopes.items()}, scale
 
 
 # --- Optimisation ------------------------------------------------------------------------------
@@ -253,6 +103,7 @@ def transfer_style(
     *,
     start: np.ndarray | None = None,
     chosen: Precision | None = None,
+    plan: Plan = WHOLE,
 ) -> Iterator[Step]:
     """Repaint ``content`` in the style of ``style``; yield the start image and every iteration.
 
@@ -260,6 +111,7 @@ def transfer_style(
     settings: weights of the cost, layers, start, epochs; the default settings if None.
     start: (H, W, 3) image to start from instead of ``settings.init``, any size.
     chosen: number type of the convolutions, if it was chosen already.
+    plan: how the evaluation is cut into tiles; the result does not depend on it.
 
     Each Step carries the costs of the very image it carries. Raises WeightsError for a layer that
     the network lacks, and DivergedError, without yielding it, for an image whose cost is not
@@ -269,23 +121,22 @@ def transfer_style(
     chosen = chosen or precision.choose(settings.precision)
     vgg = build_vgg(weights, settings, chosen.dtype)
     began = time.perf_counter()
-    objective = Objective(vgg, content, style, settings)
+    objective = Objective(vgg, content, style, settings, plan)
     optimizer = build_optimizer(settings)
-    image = tf.constant(start_image(content, style, weights.mean, settings, start))
+    image = start_image(content, style, weights.mean, settings, start)
     state = optimizer.init(image)
-    gradient = tf.zeros_like(image)
+    gradient = np.zeros_like(image)
     for iteration in range(settings.epochs + 1):
         if iteration:
             image, state = optimizer.step(image, gradient, state)
-        evaluated, gradient = objective(image)
-        costs = Costs(*(float(cost) for cost in evaluated))
+        costs, gradient = objective(image)
         if not math.isfinite(costs.total):
             raise DivergedError(
                 f"the cost is not finite at iteration {iteration}; lower --learning_rate, or use "
                 "--precision float32"
             )
         seconds = time.perf_counter() - began
-        yield Step(iteration, settings.epochs, 1, image.numpy(), costs, seconds)
+        yield Step(iteration, settings.epochs, 1, image, costs, seconds)
 
 
 def make_deterministic() -> None:

@@ -21,6 +21,11 @@ def convolutions(network: str) -> dict[str, tuple[int, int]]:
     return shapes
 
 
+def channels(layer: str) -> int:
+    """Return the channels of a layer's activation."""
+    return CHANNELS[int(layer.removeprefix("conv").removeprefix("pool")[0]) - 1]
+
+
 def layers(network: str) -> list[str]:
     """Return every layer of a network, convolutions and pools, from image to deepest."""
     names = []

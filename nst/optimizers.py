@@ -3,15 +3,17 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import tensorflow as tf
+import numpy as np
+
+ROWS = 256  # rows of the picture that are worked on at a time, to need little memory
 
 
 class AdamState(NamedTuple):
     """State of Adam: steps taken, first and second moments of the gradient (float32, as image)."""
 
-    count: tf.Tensor
-    first: tf.Tensor
-    second: tf.Tensor
+    count: int
+    first: np.ndarray
+    second: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -27,18 +29,27 @@ class Adam:
     beta_2: float = 0.999
     epsilon: float = 1e-8
 
-    def init(self, image: tf.Tensor) -> AdamState:
+    def init(self, image: np.ndarray) -> AdamState:
         """Return the state before the first step for an image (H, W, 3) float32."""
-        return AdamState(tf.zeros((), tf.float32), tf.zeros_like(image), tf.zeros_like(image))
+        return AdamState(0, np.zeros_like(image), np.zeros_like(image))
 
-    @tf.function
     def step(
-        self, image: tf.Tensor, gradient: tf.Tensor, state: AdamState
-    ) -> tuple[tf.Tensor, AdamState]:
-        """Move an image (H, W, 3) against the gradient of the cost; return it and the new state."""
+        self, image: np.ndarray, gradient: np.ndarray, state: AdamState
+    ) -> tuple[np.ndarray, AdamState]:
+        """Move an image (H, W, 3) float32 against the gradient of the cost.
+
+        Returns a new image and the new state, which takes over the arrays of ``state``.
+        """
         count = state.count + 1
-        first = self.beta_1 * state.first + (1 - self.beta_1) * gradient
-        second = self.beta_2 * state.second + (1 - self.beta_2) * tf.square(gradient)
-        rate = self.learning_rate * tf.sqrt(1 - self.beta_2**count) / (1 - self.beta_1**count)
-        moved = image - rate * first / (tf.sqrt(second) + self.epsilon)
-        return tf.clip_by_value(moved, 0.0, 255.0), AdamState(count, first, second)
+        rate = self.learning_rate * np.sqrt(1 - self.beta_2**count) / (1 - self.beta_1**count)
+        moved = np.empty_like(image)
+        for top in range(0, len(image), ROWS):
+            rows = slice(top, top + ROWS)
+            first, second, slope = state.first[rows], state.second[rows], gradient[rows]
+            first *= np.float32(self.beta_1)
+            first += np.float32(1 - self.beta_1) * slope
+            second *= np.float32(self.beta_2)
+            second += np.float32(1 - self.beta_2) * np.square(slope)
+            step = np.float32(rate) * first / (np.sqrt(second) + np.float32(self.epsilon))
+            np.clip(image[rows] - step, 0, 255, out=moved[rows])
+        return moved, AdamState(count, state.first, state.second)

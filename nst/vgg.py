@@ -5,6 +5,8 @@ zero padding and a ReLU; every pool halves height and width, rounding up. The ac
 ``conv4_2`` is the one after its ReLU.
 """
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from nst.networks import layers_up_to
@@ -46,17 +48,28 @@ class VGG:
     def __call__(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
         """Return the activations of an image.
 
-        image: (H, W, 3) float32, sRGB, 0..255. Returns {layer: (1, H_l, W_l, C_l) of ``dtype``}.
+        image: (H, W, 3), sRGB, 0..255. Returns {layer: (1, H_l, W_l, C_l) of ``dtype``} for
+        ``outputs``.
         """
-        x = (image - self._mean)[tf.newaxis]  # (1, H, W, 3)
+        activations = self.run(image, self.layers)
+        return {layer: activations[layer] for layer in self.outputs}
+
+    def run(self, x: tf.Tensor, layers: Sequence[str]) -> dict[str, tf.Tensor]:
+        """Return the activations of consecutive layers.
+
+        x: what comes before the first of ``layers``, (H, W, C): an image as above, or an
+        activation of ``dtype``. Returns {layer: (1, H_l, W_l, C_l) of ``dtype``} for all of them.
+        """
+        x = x[tf.newaxis]
         activations = {}
-        for layer in self.layers:
+        for layer in layers:
             if layer in self._weights:
+                if layer == "conv1_1":
+                    x = tf.cast(x, tf.float32) - self._mean
                 kernel, bias = self._weights[layer]
                 x = tf.nn.conv2d(x, kernel, strides=1, padding="SAME")
                 x = tf.cast(tf.nn.relu(tf.nn.bias_add(x, bias)), self.dtype)
             else:
                 x = self._pool(x, ksize=2, strides=2, padding="SAME")
-            if layer in self.outputs:
-                activations[layer] = x
+            activations[layer] = x
         return activations
