@@ -129,7 +129,7 @@ def run(settings: Settings, quiet: bool, verbose: bool) -> None:
                 )
 
         folder = nst_utils.run_job(job, say, on_step)
-    if not quiet:
+    if not quiet and not settings.dry_run:
         again = " (finished earlier; --overwrite starts again)" if folder.finished else ""
         _print(f"Picture   {folder.picture}{again}")
 

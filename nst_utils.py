@@ -18,15 +18,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 import tensorflow as tf
 
-from nst import images, jobs, precision, weights
+from nst import images, jobs, plan, precision, weights
 from nst.costs import Costs
 from nst.errors import DivergedError, MemoryLimitError
 from nst.jobs import Job
-from nst.objective import WHOLE, Objective, Plan
+from nst.objective import Objective
 from nst.optimizers import Adam
 from nst.precision import Precision
 from nst.run_folder import FINISHED, RunFolder
 from nst.settings import Settings
+from nst.tiling import WHOLE, Plan
 from nst.vgg import VGG
 from nst.weights import Weights
 
@@ -85,9 +86,11 @@ def start_image(
         return np.clip(resized.numpy(), 0, 255)
     ratio = {"content": 0.0, "noise": 1.0}.get(settings.init, settings.noise_ratio)
     random = np.random.default_rng(settings.seed)
-    noise = random.uniform(-NOISE, NOISE, content.shape).astype(np.float32)
-    image = mean + ratio * noise + (1 - ratio) * (content - mean)
-    return np.clip(image, 0, 255).astype(np.float32)
+    image = np.empty(content.shape, np.float32)
+    for row, of_content in zip(image, content):  # by rows, to need little memory
+        noise = random.uniform(-NOISE, NOISE, row.shape)
+        row[:] = np.clip(mean + ratio * noise + (1 - ratio) * (of_content - mean), 0, 255)
+    return image
 
 
 def build_optimizer(settings: Settings) -> Adam:
@@ -103,7 +106,7 @@ def transfer_style(
     *,
     start: np.ndarray | None = None,
     chosen: Precision | None = None,
-    plan: Plan = WHOLE,
+    tiling: Plan = WHOLE,
 ) -> Iterator[Step]:
     """Repaint ``content`` in the style of ``style``; yield the start image and every iteration.
 
@@ -111,7 +114,7 @@ def transfer_style(
     settings: weights of the cost, layers, start, epochs; the default settings if None.
     start: (H, W, 3) image to start from instead of ``settings.init``, any size.
     chosen: number type of the convolutions, if it was chosen already.
-    plan: how the evaluation is cut into tiles; the result does not depend on it.
+    tiling: how the evaluation is cut into tiles; the result does not depend on it.
 
     Each Step carries the costs of the very image it carries. Raises WeightsError for a layer that
     the network lacks, and DivergedError, without yielding it, for an image whose cost is not
@@ -121,7 +124,7 @@ def transfer_style(
     chosen = chosen or precision.choose(settings.precision)
     vgg = build_vgg(weights, settings, chosen.dtype)
     began = time.perf_counter()
-    objective = Objective(vgg, content, style, settings, plan)
+    objective = Objective(vgg, content, style, settings, tiling)
     optimizer = build_optimizer(settings)
     image = start_image(content, style, weights.mean, settings, start)
     state = optimizer.init(image)
@@ -158,8 +161,8 @@ def run_job(
 ) -> RunFolder:
     """Make the picture of ``job`` in its run folder, and return the folder.
 
-    A run that is finished already is left as it is. ``say`` gets lines for the user, ``on_step``
-    every Step. Raises NSTError; an interrupted or diverged run keeps its last frame.
+    A run that is finished already is left as it is; ``dry_run`` makes nothing. ``say`` gets lines
+    for the user, ``on_step`` every Step. Raises NSTError; an interrupted or diverged run keeps its last frame.
     """
     file = weights.find(job.settings.model_path, say)
     folder = RunFolder(job, file)
@@ -168,10 +171,16 @@ def run_job(
     network = weights.load(file)
     build_vgg(network, job.settings)  # before anything is made: does it have the layers?
     chosen = precision.choose(job.settings.precision)
+    size, style_size = job.content.rgb.shape[:2], job.style.rgb.shape[:2]
+    foretold = plan.choose(job.settings, network.network, chosen.dtype.name, size, style_size)
     say(f"Content   {_described(job.content)}")
     say(f"Style     {_described(job.style)}")
     say(f"Network   {network.network} ({file.source}, SHA-256 {file.sha256[:12]})")
     say(f"Precision {chosen.dtype.name} ({chosen.reason})")
+    for line in plan.describe(foretold, job.settings.epochs, chosen.rate):
+        say(line)
+    if job.settings.dry_run:
+        return folder
     if folder.unfinished:
         say(f"{folder.path}: an unfinished run is started again.")
     last = None
@@ -179,7 +188,9 @@ def run_job(
         folder.begin(
             network={"name": network.network, "source": file.source, "sha256": file.sha256},
             precision=chosen.dtype.name,
-            size={"width": job.content.rgb.shape[1], "height": job.content.rgb.shape[0]},
+            size={"width": size[1], "height": size[0]},
+            tiles=foretold.tiles,
+            foretold_memory_bytes=round(foretold.memory),
         )
         for step in transfer_style(
             job.content.rgb,
@@ -188,6 +199,7 @@ def run_job(
             job.settings,
             start=job.start.rgb if job.start else None,
             chosen=chosen,
+            tiling=foretold.plan,
         ):
             last = step
             folder.record(step)
@@ -219,7 +231,7 @@ class NeuralStyleTransfer:
 
     content_path, style_path: picture files, or bare names in ``images/``.
     model_path: VGG weights; None takes the first of the four sources (see README).
-    settings: any other field of ``Settings``, for instance ``image_size=512, alpha=5``.
+    settings: any other field of ``Settings`` but ``dry_run``, for instance ``image_size=512``.
     """
 
     def __init__(

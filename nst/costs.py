@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 BLOCK = 1024  # positions of a bfloat16 layer that are multiplied at a time
+FEWEST_BLOCKS = 8  # fewer are too few to average the rounding of their products
 ROWS = 256  # rows of a picture that are worked on at a time where memory counts
 
 
@@ -34,7 +35,7 @@ def squared_distance(target: tf.Tensor, generated: tf.Tensor) -> tf.Tensor:
 
 
 def content_slope(target: tf.Tensor, generated: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-    """Slope of ``factor * squared_distance`` with respect to ``generated``, (1, H, W, C) float32."""
+    """Slope of ``factor * squared_distance`` by ``generated``, (1, H, W, C) float32."""
     return 2 * factor * (tf.cast(generated, tf.float32) - tf.cast(target, tf.float32))
 
 
@@ -48,8 +49,9 @@ def gram_matrix(activation: tf.Tensor) -> tf.Tensor:
     if features.dtype != tf.bfloat16:
         features = tf.cast(features, tf.float32)
         return tf.matmul(features, features, transpose_a=True)
-    # Products of bfloat16 blocks, summed in float32: as exact as casting first, and faster.
+    # Products of many bfloat16 blocks, summed in float32: as good as casting first, and faster.
     blocks = tf.shape(features)[0] // BLOCK
+    blocks *= tf.cast(blocks >= FEWEST_BLOCKS, tf.int32)
     block = tf.reshape(features[: blocks * BLOCK], (blocks, BLOCK, channels))
     products = tf.matmul(block, block, transpose_a=True)  # (blocks, C, C)
     rest = tf.cast(features[blocks * BLOCK :], tf.float32)

@@ -1,4 +1,4 @@
-"""Any picture file -> float32 sRGB array, safely; and the finished picture -> PNG bytes."""
+"""Any picture file -> sRGB array, safely; and the finished picture -> PNG bytes."""
 
 import hashlib
 import io
@@ -57,7 +57,7 @@ class Picture:
     path: where it was read from.
     sha256: of the file.
     file_size: (width, height) of the upright picture in the file, in pixels.
-    rgb: (H, W, 3) float32, sRGB, 0..255; transparent parts are shown on white.
+    rgb: (H, W, 3) uint8, sRGB; transparent parts are shown on white.
     alpha: (H, W) uint8, 0 transparent .. 255 opaque, or None for a picture without alpha.
     notes: what had to be guessed or left out, a sentence each.
     """
@@ -131,7 +131,10 @@ def read(path: Path, long_side: int | None = None) -> Picture:
 
 def to_pixels(rgb: np.ndarray) -> np.ndarray:
     """Round (H, W, 3) floats to the uint8 pixels that a file holds, clipped to 0..255."""
-    return np.rint(np.clip(rgb, 0, 255)).astype(np.uint8)
+    pixels = np.empty(rgb.shape, np.uint8)
+    for row, of_row in zip(pixels, rgb):  # by rows, to need little memory
+        row[:] = np.rint(np.clip(of_row, 0, 255))
+    return pixels
 
 
 def png_bytes(
@@ -197,11 +200,12 @@ def _decode(path: Path, sha256: str, image: Image.Image, long_side: int | None) 
         image = image.convert(image.mode[:-1])
         if alpha.min() == 255:
             alpha = None
-    rgb = np.asarray(_to_srgb(image, profile, notes), np.float32)
+    image = _to_srgb(image, profile, notes)
     if alpha is not None:
-        opacity = alpha[:, :, None].astype(np.float32) / 255
-        rgb = opacity * rgb + (1 - opacity) * 255
-    return Picture(path, sha256, full_size, np.ascontiguousarray(rgb), alpha, tuple(notes))
+        image = Image.composite(
+            image, Image.new("RGB", image.size, "white"), Image.fromarray(alpha)
+        )
+    return Picture(path, sha256, full_size, np.array(image), alpha, tuple(notes))
 
 
 def _orientation(image: Image.Image, notes: list[str]) -> int:

@@ -12,7 +12,6 @@ the tiles' halos (``nst.tiling``) make their insides the activations of the whol
 """
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
@@ -21,24 +20,8 @@ from nst import costs
 from nst.costs import Costs
 from nst.networks import channels
 from nst.settings import Settings
-from nst.tiling import Tile, grid, tiles
+from nst.tiling import WHOLE, Plan, StagePlan, Tile, grid
 from nst.vgg import VGG
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How the evaluation is cut up.
-
-    cuts: (last layer of a stage, tile size in pixels of the picture) for each stage in order; a
-        stage without a last layer goes to the deepest one; a tile size of None is no tiles.
-    keep_content: keep the content's activations, instead of computing them again for every tile.
-    """
-
-    cuts: tuple[tuple[str | None, int | None], ...] = ((None, None),)
-    keep_content: bool = True
-
-
-WHOLE = Plan()
 
 
 class Objective:
@@ -59,11 +42,12 @@ class Objective:
         self.settings = settings
         self.style_targets: dict[str, tf.Tensor] = {}
         read = style
-        for stage in _stages(vgg, settings, plan, style.shape[:2]):
+        stages = plan.stages(vgg.layers)
+        for stage in (_Stage(vgg, settings, cut, style.shape[:2]) for cut in stages):
             grams, _, read = stage.measure(read)
             for layer, gram in grams.items():
                 self.style_targets[layer] = gram / stage.positions(layer)
-        self._stages = _stages(vgg, settings, plan, content.shape[:2])
+        self._stages = [_Stage(vgg, settings, cut, content.shape[:2]) for cut in stages]
         read = content
         for stage in self._stages:
             read = stage.set_content(read, plan.keep_content)
@@ -83,21 +67,11 @@ class Objective:
             slope = stage.pull(maps.pop(), grams, self.style_targets, slope)
         tv = costs.total_variation(image, self.settings.tv_weight, slope)
         total = (
-            self.settings.alpha * content + self.settings.beta * style + self.settings.tv_weight * tv
+            self.settings.alpha * content
+            + self.settings.beta * style
+            + self.settings.tv_weight * tv
         )
         return Costs(total, content, style, tv), slope
-
-
-def _stages(vgg: VGG, settings: Settings, plan: Plan, size: tuple[int, int]) -> list["_Stage"]:
-    """Cut the network into the stages of a plan, for a picture of (height, width) pixels."""
-    stages, first, stride = [], 0, 1
-    for last, tile_size in plan.cuts:
-        end = 1 + vgg.layers.index(last) if last in vgg.layers else len(vgg.layers)
-        if first < end:
-            layers = tuple(vgg.layers[first:end])
-            stages.append(_Stage(vgg, settings, layers, stride, size, tile_size))
-            first, stride = end, stride * grid(layers)
-    return stages
 
 
 class _Stage:
@@ -107,31 +81,18 @@ class _Stage:
     with. Maps are NumPy arrays; what is computed for one tile is a tensor (1, h, w, C).
     """
 
-    def __init__(
-        self,
-        vgg: VGG,
-        settings: Settings,
-        layers: tuple[str, ...],
-        stride: int,
-        size: tuple[int, int],
-        tile_size: int | None,
-    ) -> None:
-        """Prepare a stage.
-
-        stride: pixels of the picture along one cell of the map. size: of the picture, (height,
-        width) in pixels. tile_size: in pixels of the picture, None for no tiles.
-        """
+    def __init__(self, vgg: VGG, settings: Settings, cut: StagePlan, size: tuple[int, int]) -> None:
+        """Prepare a stage for pictures of ``size``, (height, width) in pixels."""
         self.vgg = vgg
         self.settings = settings
-        self.layers = layers
-        self.content = {name: w for name, w in settings.content_layers if name in layers}
-        self.style = {name: w for name, w in settings.style_layers if name in layers}
-        self.hands_on = layers[-1] != vgg.layers[-1]
-        self._reads_picture = stride == 1
-        self._grid = {name: grid(layers[: layers.index(name) + 1]) for name in layers}
-        self._size = tuple(math.ceil(side / stride) for side in size)
-        cells = max(self._size) if tile_size is None else max(1, tile_size // stride)
-        self.tiles = tiles(*self._size, cells, layers)
+        self.layers = cut.layers
+        self.content = {name: w for name, w in settings.content_layers if name in cut.layers}
+        self.style = {name: w for name, w in settings.style_layers if name in cut.layers}
+        self.hands_on = cut.layers[-1] != vgg.layers[-1]
+        self.tiles = cut.tiles(size)
+        self._size = cut.map_size(size)
+        self._reads_picture = cut.stride == 1
+        self._grid = {name: grid(self.layers[: i + 1]) for i, name in enumerate(self.layers)}
         self._content_map: np.ndarray | None = None
         self._content_targets: dict[str, np.ndarray] = {}
         # Two sizes of tiles make TensorFlow trace the graph a last time, for all sizes.

@@ -156,7 +156,7 @@ class RunFolder:
 
     def result(self) -> np.ndarray:
         """Return the finished picture, (H, W, 3) uint8 sRGB."""
-        return images.to_pixels(images.read(self.picture).rgb)
+        return images.read(self.picture).rgb
 
     def _png(self, step: Step) -> bytes:
         provenance = {

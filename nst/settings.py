@@ -120,6 +120,23 @@ def optional_file_name(value: Any) -> str | None:
     return None if value is None else file_name(value)
 
 
+def memory_size(value: Any) -> int | None:
+    """Bytes, from a number or a text such as ``800M`` or ``4G`` (decimal); None stays None."""
+    if value is None:
+        return None
+    text = str(value).strip().upper().removesuffix("B")
+    factor = {"K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}.get(text[-1:], 1)
+    try:
+        return int(factor * Number(float, 1, 10**15)(text[:-1] if factor > 1 else text))
+    except ValueError:
+        raise ValueError(f"must be a size such as 800M or 4G, not {str(value)!r}") from None
+
+
+def optional_pixels(value: Any) -> int | None:
+    """Like ``PIXELS``, but None stands for 'not given'."""
+    return None if value is None else PIXELS(value)
+
+
 def switch(value: Any) -> bool:
     """True or False; ValueError otherwise."""
     if not isinstance(value, bool):
@@ -228,6 +245,25 @@ class Settings:
         "number type of the convolutions; auto takes bfloat16 where this machine is faster with it",
         Choice(("auto", "float32", "bfloat16", "float16")),
     )
+    max_memory: int | None = _setting(
+        None,
+        MACHINE,
+        "most memory to use, such as 800M or 4G; without it what is free, less a margin; large "
+        "pictures are evaluated by tiles to stay within it, with the same result",
+        memory_size,
+        metavar="SIZE",
+    )
+    tile_size: int | None = _setting(
+        None,
+        MACHINE,
+        "evaluate by tiles of about this many pixels; deeper layers, which need less memory, use "
+        "larger ones where they fit; without it tiles are used where memory asks for them",
+        optional_pixels,
+        metavar="PIXELS",
+    )
+    dry_run: bool = _setting(
+        False, MACHINE, "print sizes, network, memory and time, and make nothing", switch
+    )
     output_dir: str = _setting(
         "output", OUTPUT, "where the run folders are made", file_name, metavar="FOLDER"
     )
@@ -258,6 +294,9 @@ class Settings:
             "content_image_filename",
             "style_image_filename",
             "model_path",
+            "max_memory",
+            "tile_size",
+            "dry_run",
             "output_dir",
             "overwrite",
         }

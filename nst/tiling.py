@@ -4,8 +4,61 @@ A tile is read with a halo around it: as wide as the activations inside can see.
 the grid of the deepest pool, so that every pooling window falls into place.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the evaluation is cut up; the default is not at all.
+
+    cuts: (last layer of a stage, tile size in pixels of the picture) for each stage in order; a
+        stage whose last layer is None goes to the deepest one; a tile size of None is no tiles.
+    keep_content: keep the content's activations of the first stage, instead of computing them
+        again for every tile.
+    """
+
+    cuts: tuple[tuple[str | None, int | None], ...] = ((None, None),)
+    keep_content: bool = True
+
+    def stages(self, layers: Sequence[str]) -> list["StagePlan"]:
+        """Cut consecutive layers into stages."""
+        stages, first, stride = [], 0, 1
+        for last, tile_size in self.cuts:
+            end = 1 + layers.index(last) if last in layers else len(layers)
+            if first < end:
+                stages.append(StagePlan(tuple(layers[first:end]), stride, tile_size))
+                stride *= grid(layers[first:end])
+                first = end
+        return stages
+
+
+WHOLE = Plan()
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """Consecutive layers, evaluated by tiles of a map.
+
+    stride: pixels of the picture along one cell of the map that the first layer reads.
+    tile_size: in pixels of the picture, None for no tiles.
+    """
+
+    layers: tuple[str, ...]
+    stride: int
+    tile_size: int | None
+
+    def map_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """(height, width) in cells of the map, for a picture of (height, width) pixels."""
+        return math.ceil(size[0] / self.stride), math.ceil(size[1] / self.stride)
+
+    def tiles(self, size: tuple[int, int]) -> list["Tile"]:
+        """Tiles of the map, for a picture of (height, width) pixels."""
+        height, width = self.map_size(size)
+        cells = max(height, width) if self.tile_size is None else self.tile_size // self.stride
+        return tiles(height, width, max(1, cells), self.layers)
 
 
 @dataclass(frozen=True)
@@ -67,8 +120,8 @@ def tiles(height: int, width: int, size: int, layers: Sequence[str]) -> list[Til
     step, around = grid(layers), halo(layers)
     rows, columns = (_cuts(side, size, step) for side in (height, width))
     found = []
-    for top, bottom in zip(rows, rows[1:]):
-        for left, right in zip(columns, columns[1:]):
+    for top, bottom in pairwise(rows):
+        for left, right in pairwise(columns):
             found.append(
                 Tile(
                     max(0, top - around),

@@ -28,7 +28,7 @@ def temple():
     """The shipped photo, 96 pixels wide: (64, 96, 3) float32."""
     from nst import images
 
-    return images.read(ROOT / "images/temple.jpg", 96).rgb
+    return images.read(ROOT / "images/temple.jpg", 96).rgb.astype(np.float32)
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +36,7 @@ def harbour():
     """The shipped default style, 96 pixels wide: (72, 96, 3) float32."""
     from nst import images
 
-    return images.read(ROOT / "images/starlit_harbour.jpg", 96).rgb
+    return images.read(ROOT / "images/starlit_harbour.jpg", 96).rgb.astype(np.float32)
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def read(tmp_path, image, name, long_side=None, **options):
 def test_formats(tmp_path, name, options, error):
     picture = read(tmp_path, PHOTO, name, **options)
     assert picture.rgb.shape == (60, 90, 3)
-    assert picture.rgb.dtype == np.float32
+    assert picture.rgb.dtype == np.uint8
     assert np.abs(picture.rgb - RGB).mean() <= error
     assert picture.alpha is None
     assert picture.file_size == (90, 60)
@@ -174,7 +174,7 @@ def test_alpha_is_kept_and_shown_on_white(tmp_path):
     picture = read(tmp_path, image, "a.png")
     assert (picture.alpha == alpha).all()
     opacity = alpha[:, :, None] / 255
-    np.testing.assert_allclose(picture.rgb, opacity * RGB + (1 - opacity) * 255, atol=0.01)
+    np.testing.assert_allclose(picture.rgb, opacity * RGB + (1 - opacity) * 255, atol=1.01)
     small = images.read(tmp_path / "a.png", 45)
     assert small.alpha.shape == (30, 45)
     saved = Image.open(io.BytesIO(images.png_bytes(small.rgb, small.alpha)))

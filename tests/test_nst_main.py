@@ -116,7 +116,8 @@ def test_a_run_in_its_own_process_keeps_tensorflow_silent_and_repeats_bit_for_bi
         _, err = process.communicate(timeout=300)
         assert process.returncode == 0
         assert all(
-            re.match("(Content|Style|Network|Precision) ", line) for line in err.splitlines()
+            re.match("(Content|Style|Network|Precision|Plan|Memory|Time) ", line)
+            for line in err.splitlines()
         )
         results.append((tmp_path / name / "photo__painting/generated_image.png").read_bytes())
     assert results[0] == results[1]
@@ -257,9 +258,9 @@ def test_a_reader_that_goes_away_does_not_stop_the_run(program, pair, tmp_path):
 
 
 def test_a_cost_that_is_not_finite_keeps_the_last_good_frame(nst, pair, tmp_path, monkeypatch):
-    import nst_utils
+    from nst.objective import Objective
 
-    evaluate = nst_utils.Objective.__call__
+    evaluate = Objective.__call__
     calls = []
 
     def fails_at_the_fourth(self, image):
@@ -267,7 +268,7 @@ def test_a_cost_that_is_not_finite_keeps_the_last_good_frame(nst, pair, tmp_path
         costs, gradient = evaluate(self, image)
         return (costs._replace(total=costs.total * np.nan) if len(calls) == 4 else costs), gradient
 
-    monkeypatch.setattr(nst_utils.Objective, "__call__", fails_at_the_fourth)
+    monkeypatch.setattr(Objective, "__call__", fails_at_the_fourth)
     done = nst(*pair, *QUICK)
     assert done.code == 7
     assert "iteration 3" in done.err

@@ -1,0 +1,204 @@
+"""Decide how a picture is evaluated within a memory budget, and foretell memory and time.
+
+The fastest plan that fits is taken: the whole picture at once; else the early layers by tiles and
+the deeper ones, which need a fifth of the memory, at once or by larger tiles.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from nst.errors import MemoryLimitError
+from nst.networks import channels, layers_up_to
+from nst.settings import Settings
+from nst.tiling import WHOLE, Plan, StagePlan, Tile, halo
+
+MARGIN = 0.9  # of the free memory is used
+# Bytes a pixel for image, its predecessor, gradient, two moments, content, and writing a frame.
+PICTURE_BYTES = 5 * 12 + 3 + 6
+# Working memory of TensorFlow and oneDNN beside the tensors: traced graphs, reordered kernels.
+FIXED_BYTES = 300e6
+# Peak memory of evaluating a tile, in times the size of all its activations (benchmarks/memory.py).
+PEAK = {"float32": 1.6, "bfloat16": 1.9, "float16": 3.0}
+ITEM = {"float32": 4, "bfloat16": 2, "float16": 2}
+EFFICIENCY = 0.7  # of the rate of a typical convolution, over a whole evaluation
+LONG = 600  # seconds after which advice is given
+CUTS = ("pool2", "pool3")
+TILE_SIZES = (8192, 6144, 4096, 3072, 2048, 1536, 1024, 768, 512, 384, 256, 128, 64)
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A plan and what it will take.
+
+    tiles: tiles of each stage. halo: of the first stage, in pixels. memory: peak in bytes.
+    operations: of one evaluation, multiplications and additions.
+    """
+
+    plan: Plan
+    tiles: tuple[int, ...]
+    halo: int
+    memory: float
+    operations: float
+
+
+def choose(
+    settings: Settings, network: str, dtype: str, size: tuple[int, int], style_size: tuple[int, int]
+) -> Forecast:
+    """Return the fastest plan within the memory budget of ``settings``.
+
+    size, style_size: (height, width) of content and style in pixels. dtype: name of the type of
+    the convolutions. Raises MemoryLimitError, with the smallest budget that would do.
+    """
+    resident = psutil.Process().memory_info().rss
+    budget = settings.max_memory or resident + MARGIN * free_memory()
+    forecasts = [
+        forecast(plan, settings, network, dtype, size, style_size, resident)
+        for plan in _plans(settings)
+    ]
+    fitting = [found for found in forecasts if found.memory <= budget]
+    if fitting:
+        return min(fitting, key=lambda found: found.operations)
+    least = min(found.memory for found in forecasts)
+    other = " or drop --tile_size" if settings.tile_size else ""
+    raise MemoryLimitError(
+        f"{size[1]} x {size[0]} pixels need at least {_text(least)} of memory, the budget is "
+        f"{_text(budget)}; use a smaller --image_size or a larger --max_memory{other}"
+    )
+
+
+def free_memory() -> int:
+    """Bytes that this process may still take: free in the machine and in its control group."""
+    free = psutil.virtual_memory().available
+    group = Path("/sys/fs/cgroup")
+    try:
+        limit = (group / "memory.max").read_text().strip()
+        if limit != "max":
+            free = min(free, int(limit) - int((group / "memory.current").read_text()))
+    except (OSError, ValueError):
+        pass  # no control groups of version 2 here
+    return max(0, free)
+
+
+def forecast(
+    plan: Plan,
+    settings: Settings,
+    network: str,
+    dtype: str,
+    size: tuple[int, int],
+    style_size: tuple[int, int],
+    resident: int,
+) -> Forecast:
+    """Foretell what a plan takes. resident: bytes that the process holds already."""
+    layers = layers_up_to(network, [name for name, _ in _taps(settings)])
+    stages = plan.stages(layers)
+    of_content = _stage_forecasts(stages, settings, dtype, size, plan)
+    of_style = _stage_forecasts(stages, settings, dtype, style_size, plan)
+    memory = resident + FIXED_BYTES + PICTURE_BYTES * math.prod(size)
+    memory += sum(stage.kept for stage in of_content)
+    memory += max(stage.peak for stage in (*of_content, *of_style))
+    operations = sum(stage.operations for stage in of_content)
+    around = halo(stages[0].layers) if of_content[0].tiles > 1 else 0
+    return Forecast(plan, tuple(stage.tiles for stage in of_content), around, memory, operations)
+
+
+def describe(found: Forecast, epochs: int, rate: float) -> list[str]:
+    """Tell a user what a run will take. rate: operations a second of a typical convolution."""
+    if max(found.tiles) == 1:
+        lines = ["Plan      the whole picture at once"]
+    else:
+        tiles = " + ".join(map(str, found.tiles))
+        lines = [f"Plan      {tiles} tiles, the first with a halo of {found.halo} pixels"]
+    seconds = (epochs + 1) * found.operations / (EFFICIENCY * rate)
+    lines.append(f"Memory    up to about {_text(found.memory)}")
+    lines.append(f"Time      about {_duration(seconds)} for {epochs} epochs")
+    if seconds > LONG:
+        lines.append(
+            "          A smaller --image_size or fewer --epochs take less; "
+            "time goes with the number of pixels."
+        )
+    return lines
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+@dataclass(frozen=True)
+class _StageForecast:
+    tiles: int
+    kept: float  # bytes, for as long as the run lasts or the evaluation needs them
+    peak: float  # bytes, while a tile is evaluated
+    operations: float
+
+
+def _taps(settings: Settings) -> tuple[tuple[str, float], ...]:
+    return settings.content_layers + settings.style_layers
+
+
+def _plans(settings: Settings) -> Iterator[Plan]:
+    """Every plan worth a thought."""
+    if settings.tile_size is None:
+        yield WHOLE
+    for keep in (True, False):
+        for cut in CUTS:
+            for size in (settings.tile_size,) if settings.tile_size else TILE_SIZES:
+                for deeper in (None, *TILE_SIZES):
+                    if deeper is None or deeper >= size:
+                        yield Plan(((cut, size), (None, deeper)), keep)
+
+
+def _stage_forecasts(
+    stages: list[StagePlan],
+    settings: Settings,
+    dtype: str,
+    size: tuple[int, int],
+    plan: Plan,
+) -> list[_StageForecast]:
+    found = []
+    depth = 3
+    for number, stage in enumerate(stages):
+        height, width = stage.map_size(size)
+        read = [_area(tile) for tile in stage.tiles(size)]
+        hands_on = number + 1 < len(stages)
+        activations, operations, to_content, kept, here = 0.0, 0.0, 0.0, 0.0, 1.0
+        for layer in stage.layers:
+            if layer.startswith("pool"):
+                here /= 4
+            else:
+                operations += 2 * 9 * depth * channels(layer) * here
+            depth = channels(layer)
+            activations += depth * here
+            if layer in dict(settings.content_layers):
+                to_content = operations
+                if plan.keep_content or number:
+                    kept += depth * here * ITEM[dtype] * height * width
+        if hands_on:  # the map, and the slope with respect to it
+            item = ITEM[dtype] + max(ITEM[dtype], 4 if dtype == "float16" else 0)
+            kept += depth * here * item * height * width
+        once = len(read) == 1 and not hands_on
+        again = 0 if plan.keep_content or number or once else 2 * to_content
+        found.append(
+            _StageForecast(
+                len(read),
+                kept,
+                PEAK[dtype] * ITEM[dtype] * activations * max(read),
+                sum(read) * ((2 if once else 3) * operations + again),
+            )
+        )
+    return found
+
+
+def _area(tile: Tile) -> int:
+    return (tile.bottom - tile.top) * (tile.right - tile.left)
+
+
+def _text(size: float) -> str:
+    return f"{size / 1e9:.1f}G"
