@@ -132,6 +132,7 @@ def transfer_style(
     for iteration in range(settings.epochs + 1):
         if iteration:
             image, state = optimizer.step(image, gradient, state)
+            gradient = None  # its memory is wanted for the next one
         costs, gradient = objective(image)
         if not math.isfinite(costs.total):
             raise DivergedError(
@@ -162,7 +163,8 @@ def run_job(
     """Make the picture of ``job`` in its run folder, and return the folder.
 
     A run that is finished already is left as it is; ``dry_run`` makes nothing. ``say`` gets lines
-    for the user, ``on_step`` every Step. Raises NSTError; an interrupted or diverged run keeps its last frame.
+    for the user, ``on_step`` every Step. Raises NSTError; an interrupted or diverged run keeps its
+    last frame.
     """
     file = weights.find(job.settings.model_path, say)
     folder = RunFolder(job, file)
