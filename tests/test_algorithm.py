@@ -126,6 +126,55 @@ def test_the_gradient_is_the_slope_of_the_cost(vgg16, temple, harbour, pooling):
         assert slope == pytest.approx(np.sum(gradient * direction), abs=5e-3 * scale)
 
 
+def cost_in_float64(network, image, content, style, options, how):
+    """J of an image by NumPy alone: layers conv1_1, conv2_1 and conv3_1, float64."""
+
+    def activations(picture):
+        x, found = picture.astype(np.float64) - network.mean, {}
+        for block, layers in enumerate(BLOCKS):
+            if block:
+                x = pool(x, how)
+            for layer in layers:
+                x = found[layer] = convolve(x, *network.layers[layer])
+        return found
+
+    def gram(x):
+        features = x.reshape(-1, x.shape[-1])
+        return features.T @ features / len(features)
+
+    of_image, of_content, of_style = map(activations, (image, content, style))
+    total = 0.0
+    for layer, weight in options.content_layers:
+        total += options.alpha * weight * np.mean((of_image[layer] - of_content[layer]) ** 2) / 4
+    for layer, weight in options.style_layers:
+        difference = gram(of_image[layer]) - gram(of_style[layer])
+        total += options.beta * weight * np.mean(difference**2) / 4
+    return total
+
+
+@pytest.mark.parametrize(("pooling", "how"), [("avg", np.mean), ("max", np.max)])
+def test_cost_and_gradient_against_float64(vgg16, temple, harbour, pooling, how):
+    options = Settings(
+        content_layers=["conv2_2"], style_layers=["conv1_1", "conv3_1:3"], pooling=pooling
+    )
+    content, style = temple[20:33, 30:44], harbour[10:22, 40:51]
+    random = np.random.default_rng(0)
+    image = np.clip(content + random.normal(scale=20, size=content.shape), 0, 255)
+    image = image.astype(np.float32)
+    costs, gradient = Objective(build_vgg(vgg16, options), content, style, options)(image)
+
+    def cost(picture):
+        return cost_in_float64(vgg16, picture, content, style, options, how)
+
+    assert costs.total == pytest.approx(cost(image), rel=1e-5)
+    norm = float(np.linalg.norm(gradient))
+    for direction in (gradient / norm, random.normal(size=image.shape)):
+        step = 1e-4 / np.abs(direction).max()
+        slope = (cost(image + step * direction) - cost(image - step * direction)) / (2 * step)
+        expected = np.sum(gradient.astype(np.float64) * direction)
+        assert expected == pytest.approx(slope, abs=1e-5 * norm * np.linalg.norm(direction))
+
+
 def test_the_cost_of_a_step_is_the_cost_of_its_image(vgg16, temple, harbour):
     settings = Settings(epochs=3, precision="float32")
     steps = list(transfer_style(temple, harbour, vgg16, settings))
