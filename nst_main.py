@@ -15,6 +15,7 @@ from dataclasses import fields
 from nst import __version__
 from nst.errors import ExitCode, NSTError, UsageError
 from nst.settings import GROUPS, OUTPUT, Choice, Settings, switch
+from nst.silence import silent_stderr
 
 EXAMPLES = """\
 examples:
@@ -32,14 +33,9 @@ exit codes:
 """
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM arrived."""
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # file names need not be valid text
+    _repair_streams()
     parser = build_parser()
     options = vars(parser.parse_args(arguments))
     quiet, verbose = options.pop("quiet"), options.pop("verbose")
@@ -47,19 +43,33 @@ def main(arguments: list[str] | None = None) -> int:
         settings = Settings(**options)
     except UsageError as error:
         parser.error(str(error))
-    signal.signal(signal.SIGTERM, _raise_terminated)
+    arrived: list[int] = []
+
+    def stop(number: int, frame: object) -> None:
+        arrived.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
     try:
         run(settings, quiet, verbose)
+        return ExitCode.DONE
     except NSTError as error:
         return _fail(str(error), error.exit_code)
-    except Terminated:
-        return _fail("terminated", ExitCode.TERMINATED)
-    except KeyboardInterrupt:
-        return _fail("interrupted", ExitCode.INTERRUPTED)
-    except Exception:
+    except MemoryError:
+        return _fail("not enough memory; use a smaller --image_size", ExitCode.MEMORY)
+    except ModuleNotFoundError as error:
+        return _fail(
+            f"package {error.name} is missing: pip install -r requirements.txt", ExitCode.USAGE
+        )
+    except BaseException:
+        # Code in C that a signal falls into may raise anything in place of KeyboardInterrupt.
+        if signal.SIGTERM in arrived:
+            return _fail("terminated", ExitCode.TERMINATED)
+        if arrived:
+            return _fail("interrupted", ExitCode.INTERRUPTED)
         traceback.print_exc()
         return _fail("this is a bug in this program; please report the lines above", ExitCode.BUG)
-    return ExitCode.DONE
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -101,37 +111,39 @@ def run(settings: Settings, quiet: bool, verbose: bool) -> None:
 
     job = jobs.prepare(settings)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "3")
-    say = _ignore if quiet else _say
-    if sys.stderr.isatty():
-        say("Loading TensorFlow ...")
-    with contextlib.nullcontext() if verbose else _silent_stderr():
+    if not quiet and sys.stderr.isatty():
+        _say("Loading TensorFlow ...")
+    with contextlib.nullcontext() if verbose else silent_stderr():
         import nst_utils
 
     from tqdm import tqdm
 
     nst_utils.make_deterministic()
-    bar = tqdm(total=settings.epochs, disable=quiet or None, leave=False, dynamic_ncols=True)
-    with bar:
+    with contextlib.ExitStack() as stack:
+        bar: tqdm | None = None
 
         def on_step(step: nst_utils.Step) -> None:
-            bar.update(step.iteration - bar.n)
+            nonlocal bar
+            if quiet:
+                return
+            if bar is None:
+                options = {"total": step.epochs, "disable": None, "leave": False}
+                bar = stack.enter_context(tqdm(**options, dynamic_ncols=True))
+                _print(f"{'iteration':>9}  {'J':>10}  {'J_content':>10}  {'J_style':>10}")
             costs = step.costs
             parts = f"content {costs.content:.2e}, style {costs.style:.2e}"
             bar.set_postfix_str(f"J {costs.total:.2e}, {parts}", refresh=False)
-            if quiet:
-                return
-            if step.iteration == 0:
-                _print(f"{'iteration':>9}  {'J':>10}  {'J_content':>10}  {'J_style':>10}")
+            bar.update(step.iteration - bar.n)
             if step.iteration % settings.print_every == 0 or step.iteration == step.epochs:
                 _print(
                     f"{step.iteration:9}  {costs.total:10.4e}  {costs.content:10.4e}  "
                     f"{costs.style:10.4e}"
                 )
 
-        folder = nst_utils.run_job(job, say, on_step)
-    if not quiet and not settings.dry_run:
+        folder = nst_utils.run_job(job, None if quiet else _say, on_step)
+    if not quiet and (folder.finished or not settings.dry_run):
         again = " (finished earlier; --overwrite starts again)" if folder.finished else ""
-        _print(f"Picture   {folder.picture}{again}")
+        _print(_printable(f"Picture   {folder.picture}{again}"))
 
 
 def _checked(parse: Callable) -> Callable:
@@ -146,24 +158,6 @@ def _checked(parse: Callable) -> Callable:
     return typed
 
 
-@contextlib.contextmanager
-def _silent_stderr() -> object:
-    """Drop what is written to file descriptor 2: TensorFlow's C++ start-up messages."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "wb") as sink:
-        os.dup2(sink.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
-def _raise_terminated(signum: int, frame: object) -> None:
-    raise Terminated
-
-
 def _print(line: str) -> None:
     """Print a result to stdout, above the progress bar."""
     from tqdm import tqdm
@@ -171,25 +165,38 @@ def _print(line: str) -> None:
     try:
         tqdm.write(line, file=sys.stdout)
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader (head, less) is gone; the picture is still wanted
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:  # the reader (head, less) is gone, or the disk of a log is full;
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the picture is wanted
+        if not isinstance(error, BrokenPipeError):
+            _say(f"standard output cannot be written ({error.strerror}); going on without it")
 
 
 def _say(line: str) -> None:
     """Print a remark to stderr, above the progress bar."""
     from tqdm import tqdm
 
-    tqdm.write(line, file=sys.stderr)
-
-
-def _ignore(line: str) -> None:
-    pass
+    with contextlib.suppress(OSError):  # nobody reads it; the picture is wanted
+        tqdm.write(_printable(line), file=sys.stderr)
 
 
 def _fail(message: str, code: ExitCode) -> ExitCode:
     """Print an error on one line, whatever the file names in it hold."""
-    print("nst_main.py: error: " + "\\n".join(message.splitlines()), file=sys.stderr)
+    with contextlib.suppress(OSError):
+        print(f"nst_main.py: error: {_printable(message)}", file=sys.stderr, flush=True)
     return code
+
+
+def _printable(text: str) -> str:
+    """Show line ends and control characters of file names as escapes."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def _repair_streams() -> None:
+    """Make stdout and stderr writable whatever they are: closed, or unable to show a name."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (for the whole process)
+        getattr(sys, name).reconfigure(errors="backslashreplace")
 
 
 if __name__ == "__main__":

@@ -11,15 +11,15 @@ the total cost and its gradient, the optimizer, and the loop that moves the pict
 """
 
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import tensorflow as tf
 
-from nst import images, jobs, plan, precision, weights
-from nst.costs import Costs
+from nst import images, jobs, networks, plan, precision, weights
 from nst.errors import DivergedError, MemoryLimitError
 from nst.jobs import Job
 from nst.objective import Objective
@@ -27,29 +27,12 @@ from nst.optimizers import Adam
 from nst.precision import Precision
 from nst.run_folder import FINISHED, RunFolder
 from nst.settings import Settings
+from nst.step import Step
 from nst.tiling import WHOLE, Plan
 from nst.vgg import VGG
 from nst.weights import Weights
 
 NOISE = 20.0  # the start image's noise is uniform in -NOISE..NOISE around the mean pixel
-
-
-@dataclass(frozen=True)
-class Step:
-    """The picture after ``iteration`` steps of the optimizer, and the costs of this picture.
-
-    iteration: 0 (start image) .. epochs.
-    scale: number of the scale that is worked on, from 1.
-    image: (H, W, 3) float32, sRGB, 0..255.
-    seconds: since the first evaluation began.
-    """
-
-    iteration: int
-    epochs: int
-    scale: int
-    image: np.ndarray
-    costs: Costs
-    seconds: float
 
 
 # --- The network -----------------------------------------------------------------------------
@@ -76,7 +59,8 @@ def start_image(
 ) -> np.ndarray:
     """Return the image that the optimisation starts from, (H, W, 3) float32, 0..255.
 
-    content: (H, W, 3) float32, 0..255; style and start: any size. mean: the mean pixel, (3,).
+    content: (H, W, 3), 0..255; style and start: any size, stretched to that of the content. mean:
+    the mean pixel, (3,).
     noisy_content is noise_ratio * U(-20, 20) + (1 - noise_ratio) * content, around the mean pixel.
     """
     height, width = content.shape[:2]
@@ -110,7 +94,7 @@ def transfer_style(
 ) -> Iterator[Step]:
     """Repaint ``content`` in the style of ``style``; yield the start image and every iteration.
 
-    content, style: (H, W, 3) float32, sRGB, 0..255; their sizes may differ.
+    content, style: (H, W, 3), sRGB, 0..255; their sizes may differ.
     settings: weights of the cost, layers, start, epochs; the default settings if None.
     start: (H, W, 3) image to start from instead of ``settings.init``, any size.
     chosen: number type of the convolutions, if it was chosen already.
@@ -157,21 +141,24 @@ def make_deterministic() -> None:
 
 def run_job(
     job: Job,
-    say: Callable[[str], None] = lambda line: None,
+    say: Callable[[str], None] | None = None,
     on_step: Callable[[Step], None] = lambda step: None,
 ) -> RunFolder:
     """Make the picture of ``job`` in its run folder, and return the folder.
 
     A run that is finished already is left as it is; ``dry_run`` makes nothing. ``say`` gets lines
-    for the user, ``on_step`` every Step. Raises NSTError; an interrupted or diverged run keeps its
-    last frame.
+    for the user, None shows nothing; ``on_step`` gets every Step. Raises NSTError; an interrupted
+    or diverged run keeps its last frame.
     """
     file = weights.find(job.settings.model_path, say)
+    say = say or _ignore
     folder = RunFolder(job, file)
     if folder.finished:
         return folder
     network = weights.load(file)
-    build_vgg(network, job.settings)  # before anything is made: does it have the layers?
+    settings = job.settings
+    wanted = dict(settings.content_layers + settings.style_layers)
+    networks.layers_up_to(network.network, wanted)  # before anything is made: does it have them?
     chosen = precision.choose(job.settings.precision)
     size, style_size = job.content.rgb.shape[:2], job.style.rgb.shape[:2]
     foretold = plan.choose(job.settings, network.network, chosen.dtype.name, size, style_size)
@@ -187,13 +174,14 @@ def run_job(
         say(f"{folder.path}: an unfinished run is started again.")
     last = None
     try:
-        folder.begin(
+        if not folder.begin(
             network={"name": network.network, "source": file.source, "sha256": file.sha256},
             precision=chosen.dtype.name,
             size={"width": size[1], "height": size[0]},
             tiles=foretold.tiles,
             foretold_memory_bytes=round(foretold.memory),
-        )
+        ):
+            return folder
         for step in transfer_style(
             job.content.rgb,
             job.style.rgb,
@@ -208,16 +196,31 @@ def run_job(
             on_step(step)
         folder.end(FINISHED, last)
     except (DivergedError, KeyboardInterrupt) as stop:
-        if last is not None:
-            folder.end("diverged" if isinstance(stop, DivergedError) else "interrupted", last)
+        status = "diverged" if isinstance(stop, DivergedError) else "interrupted"
+        if last is None:
+            folder.fail(status)
+        else:
+            folder.end(status, last)
         raise
     except (MemoryError, tf.errors.ResourceExhaustedError):
+        folder.fail("failed")
         raise MemoryLimitError(
-            f"{job.content.path}: not enough memory at this size; use a smaller --image_size"
+            f"{job.content.path}: not enough memory; use a smaller --image_size or --max_memory"
         ) from None
+    except Exception:
+        folder.fail("failed")
+        raise
     finally:
         folder.close()
     return folder
+
+
+def _ignore(line: str) -> None:
+    pass
+
+
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def _described(picture: images.Picture) -> str:
@@ -233,7 +236,8 @@ class NeuralStyleTransfer:
 
     content_path, style_path: picture files, or bare names in ``images/``.
     model_path: VGG weights; None takes the first of the four sources (see README).
-    settings: any other field of ``Settings`` but ``dry_run``, for instance ``image_size=512``.
+    settings: any other field of ``Settings``, for instance ``image_size=512``; ``dry_run`` has no
+        meaning here.
     """
 
     def __init__(
@@ -250,13 +254,15 @@ class NeuralStyleTransfer:
         self,
         num_iterations: int | None = None,
         on_step: Callable[[Step], None] = lambda step: None,
+        say: Callable[[str], None] | None = _to_stderr,
     ) -> np.ndarray:
         """Make the picture in its run folder below ``output/``, as the command line does.
 
-        num_iterations: instead of ``epochs``. ``on_step`` gets every Step.
+        num_iterations: instead of ``epochs``. ``on_step`` gets every Step, ``say`` what the command
+        line prints first: pictures, network, precision; None shows nothing.
         Returns the picture, (H, W, 3) uint8 sRGB. Raises NSTError.
         """
-        settings = self.settings
+        settings = replace(self.settings, dry_run=False)
         if num_iterations is not None:
             settings = replace(settings, epochs=num_iterations)
-        return run_job(jobs.prepare(settings), on_step=on_step).result()
+        return run_job(jobs.prepare(settings), say, on_step).result()

@@ -6,23 +6,12 @@ Sums over positions are kept apart from what is made of them, so that a picture 
 parts: the sums of the parts are the sum of the whole.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 import tensorflow as tf
 
 BLOCK = 1024  # positions of a bfloat16 layer that are multiplied at a time
 FEWEST_BLOCKS = 8  # fewer are too few to average the rounding of their products
 ROWS = 256  # rows of a picture that are worked on at a time where memory counts
-
-
-class Costs(NamedTuple):
-    """J = alpha J_content + beta J_style + tv_weight J_tv, and its unweighted parts."""
-
-    total: float
-    content: float
-    style: float
-    tv: float
 
 
 def squared_distance(target: tf.Tensor, generated: tf.Tensor) -> tf.Tensor:
@@ -49,7 +38,8 @@ def gram_matrix(activation: tf.Tensor) -> tf.Tensor:
     if features.dtype != tf.bfloat16:
         features = tf.cast(features, tf.float32)
         return tf.matmul(features, features, transpose_a=True)
-    # Products of many bfloat16 blocks, summed in float32: as good as casting first, and faster.
+    # Products of many bfloat16 blocks, summed in float32: entries are off by some 1e-4 of their
+    # size, far less than by the bfloat16 of the activations, at half the time of casting first.
     blocks = tf.shape(features)[0] // BLOCK
     blocks *= tf.cast(blocks >= FEWEST_BLOCKS, tf.int32)
     block = tf.reshape(features[: blocks * BLOCK], (blocks, BLOCK, channels))

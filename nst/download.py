@@ -23,20 +23,22 @@ class DownloadError(Exception):
     """The file could not be fetched; nothing was left behind."""
 
 
-def download(url: str, target: Path, md5: str, say: Callable[[str], None]) -> None:
-    """Fetch ``url`` to ``target`` with a progress bar; ``say`` announces it.
+class _Unreachable(DownloadError):
+    """There is no connection to the server."""
+
+
+def download(url: str, target: Path, md5: str, say: Callable[[str], None] | None) -> None:
+    """Fetch ``url`` to ``target`` with a progress bar; ``say`` announces it, None shows neither.
 
     Raises DownloadError when there is no connection within CONNECT_SECONDS, the connection stalls
     or breaks, the MD5 is wrong, or ``target`` cannot be written.
     """
     failed = target.with_name(f".{target.name}.unreachable")
     if _failed_lately(failed, url):
-        raise DownloadError(
-            f"no connection within the last hour; delete {failed.name} there to try again"
-        )
+        raise DownloadError(f"no connection within the last hour; delete {failed} to try again")
     try:
         response = _connect(url)
-    except DownloadError:
+    except _Unreachable:
         _remember(failed, url)
         raise
     if not response.ok:
@@ -44,8 +46,9 @@ def download(url: str, target: Path, md5: str, say: Callable[[str], None]) -> No
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         with response:
-            say(f"Downloading {target.name} (once)")
-            digest = _fetch(response, temporary)
+            if say:
+                say(f"Downloading {target.name} (once)")
+            digest = _fetch(response, temporary, quiet=say is None)
         if digest != md5:
             raise DownloadError(f"wrong checksum: MD5 {digest}, expected {md5}")
         os.replace(temporary, target)
@@ -69,25 +72,28 @@ def _connect(url: str) -> requests.Response:
             plain = {"Accept-Encoding": "identity"}  # so that Content-Length counts the file
             times = (CONNECT_SECONDS, STALL_SECONDS)
             answers.put(requests.get(url, stream=True, headers=plain, timeout=times))
-        except requests.RequestException as error:
+        except Exception as error:  # raised below, in the caller's thread
             answers.put(error)
 
     threading.Thread(target=open_url, daemon=True).start()
     try:
         answer = answers.get(timeout=CONNECT_SECONDS)
     except queue.Empty:
-        raise DownloadError(f"no answer within {CONNECT_SECONDS} s") from None
-    if isinstance(answer, requests.RequestException):
-        raise DownloadError("no connection")
+        raise _Unreachable(f"no answer within {CONNECT_SECONDS} s") from None
+    if isinstance(answer, requests.ConnectionError | requests.Timeout):
+        raise _Unreachable("no connection")
+    if isinstance(answer, Exception):
+        raise DownloadError(f"{url} cannot be fetched: {type(answer).__name__}")
     return answer
 
 
-def _fetch(response: requests.Response, temporary: Path) -> str:
+def _fetch(response: requests.Response, temporary: Path, quiet: bool) -> str:
     """Write the body to ``temporary`` and return its MD5."""
     digest = hashlib.md5()
-    size = int(response.headers.get("Content-Length", 0))
+    length = response.headers.get("Content-Length", "")
+    size = int(length) if length.isdecimal() else 0
     received, started = 0, time.monotonic()
-    bar = tqdm(total=size or None, unit="B", unit_scale=True, leave=False, disable=None)
+    bar = tqdm(total=size or None, unit="B", unit_scale=True, leave=False, disable=quiet or None)
     with bar, open(temporary, "wb") as file:
         for chunk in response.iter_content(1 << 16):
             file.write(chunk)

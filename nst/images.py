@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import logging
 import os
 import stat
 import struct
@@ -12,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageCms, PngImagePlugin, UnidentifiedImageError
 
-from nst.errors import PictureError
+from nst.errors import MemoryLimitError, PictureError
+from nst.silence import silent_stderr
 
 SHIPPED = Path(__file__).resolve().parent.parent / "images"
 
@@ -30,8 +32,10 @@ FORMATS = (
     "TIFF",
     "WEBP",
 )
-# Four bytes a pixel while decoding: a picture of this size needs about 0.7 GB.
-MAX_PIXELS = 178_956_970
+# Decoding takes 4 to 15 bytes a pixel, by the kind of file: 0.5 to 2 GB at this size.
+MAX_PIXELS = 128_000_000
+
+logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what matters comes as an exception
 
 ORIENTATION_TAG = 0x0112
 UPRIGHT = {
@@ -112,7 +116,7 @@ def read(path: Path, long_side: int | None = None) -> Picture:
             warnings.simplefilter("ignore")  # Pillow's remarks on metadata; errors still raise
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             file.seek(0)
-            with Image.open(file, formats=FORMATS) as image:
+            with silent_stderr(), Image.open(file, formats=FORMATS) as image:
                 return _decode(path, sha256, image, long_side)
     except PictureError:
         raise
@@ -121,7 +125,7 @@ def read(path: Path, long_side: int | None = None) -> Picture:
     except Image.DecompressionBombError:
         raise PictureError(f"{path}: {_too_large()}") from None
     except MemoryError:
-        raise PictureError(f"{path}: not enough memory to decode it; make it smaller") from None
+        raise MemoryLimitError(f"{path}: not enough memory to decode it; make it smaller") from None
     # Decoders meet damaged files with almost any exception, SyntaxError and struct.error included.
     except Exception as error:
         raise PictureError(
@@ -164,7 +168,7 @@ def _too_large() -> str:
 def _unknown_format(path: Path) -> str:
     with open(path, "rb") as file:
         head = file.read(16)
-    if head[4:8] == b"ftyp":
+    if head[4:8] == b"ftyp" and head[8:12] not in (b"avif", b"avis"):
         return "is a HEIC or video file, which is not read; save it as JPEG or PNG"
     known = "JPEG, PNG, WebP, TIFF, BMP, GIF"
     return f"is not a picture that can be read ({known} and a few more); give another file"
@@ -219,7 +223,16 @@ def _orientation(image: Image.Image, notes: list[str]) -> int:
 def _eight_bit(image: Image.Image, notes: list[str]) -> Image.Image:
     """Bring any mode to one that can be resized and profiled: L, LA, RGB, RGBA, CMYK or LAB."""
     if image.mode.startswith("I") or image.mode == "F":
-        return _from_deep_grey(image, notes)
+        grey = _from_deep_grey(image, notes)
+        key = image.info.get("transparency")
+        if isinstance(key, int):
+            grey.putalpha(Image.fromarray(np.where(np.asarray(image) == key, 0, 255).astype("u1")))
+        return grey
+    if image.mode == "1" and "transparency" in image.info:
+        alpha = image.point(lambda level: 0 if level == image.info["transparency"] else 255, "L")
+        grey = image.convert("L")
+        grey.putalpha(alpha)
+        return grey
     if image.mode == "1":
         return image.convert("L")
     if image.has_transparency_data:
@@ -237,10 +250,10 @@ def _from_deep_grey(image: Image.Image, notes: list[str]) -> Image.Image:
     low, high = float(grey.min()), float(grey.max())
     if image.mode.startswith("I;16") or (image.mode == "I" and low >= 0 and 255 < high <= 65535):
         grey /= 257
-    elif image.mode == "F" and low >= 0 and high <= 1:
-        grey *= 255
+    elif image.mode == "F" and low >= -0.5 and high <= 1.5:  # 0..1, and what resampling overshoots
+        grey = np.clip(grey, 0, 1) * 255
     elif low < 0 or high > 255:
-        grey = (grey - low) * (255 / (high - low))
+        grey = (grey - low) * (255 / max(high - low, 1e-9))
         notes.append(f"its grey levels {low:g} to {high:g} were mapped to 0..255")
     return Image.fromarray(np.rint(grey).astype(np.uint8))
 

@@ -7,9 +7,7 @@ from pathlib import Path
 from nst import images
 from nst.errors import OutputError
 from nst.images import Picture
-from nst.settings import Settings
-
-START_WORDS = ("noisy_content", "content", "noise", "style")
+from nst.settings import START_WORDS, Settings
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ import numpy as np
 import tensorflow as tf
 
 from nst import costs
-from nst.costs import Costs
 from nst.networks import channels
 from nst.settings import Settings
+from nst.step import Costs
 from nst.tiling import WHOLE, Plan, StagePlan, Tile, grid
 from nst.vgg import VGG
 

@@ -18,7 +18,7 @@ class AdamState(NamedTuple):
 
 @dataclass(frozen=True)
 class Adam:
-    """Adam (Kingma and Ba 2015, algorithm 1), projected to the pixel values 0..255.
+    """Adam (Kingma and Ba 2015, in the order of the end of its section 2), kept within 0..255.
 
     A file holds 0..255 only. Without the projection the optimizer would hide style in values that
     saving cuts off.

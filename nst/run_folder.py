@@ -3,24 +3,30 @@
 import contextlib
 import csv
 import errno
+import fnmatch
+import hashlib
 import importlib.metadata
 import io
 import itertools
 import json
 import os
 import platform
+import re
+import stat
 import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from nst import __version__, images
 from nst.errors import OutputError
-from nst.files import write_atomically
+from nst.files import file_hash, write_atomically
 from nst.jobs import Job
+from nst.step import Step
 from nst.weights import WeightsFile
 
 try:  # not on Windows, where two runs in one folder are not kept apart and memory is not measured
@@ -32,28 +38,12 @@ except ImportError:
 RESULT = "generated_image.png"
 COSTS = "costs.csv"
 MANIFEST = "run.json"
-OURS = ("frame_*.png", RESULT, COSTS, MANIFEST, ".*.part")
+RESULTS = ("frame_[0-9]*.png", RESULT, COSTS, MANIFEST)
+LEFTOVERS = tuple(f".{name}.*.part" for name in RESULTS)  # of a killed process
+LARGEST_MANIFEST = 1_000_000  # bytes
 LONGEST_STEM = 100  # bytes; file systems allow 255 for the whole name
 FINISHED = "finished"
-
-
-class Costs(Protocol):
-    """Costs of one image, as ``nst_utils.Costs``."""
-
-    total: float
-    content: float
-    style: float
-    tv: float
-
-
-class Step(Protocol):
-    """One iteration, as ``nst_utils.Step``."""
-
-    iteration: int
-    scale: int
-    image: np.ndarray
-    costs: Costs
-    seconds: float
+CLAIM_SECONDS = 10  # that processes starting together may need to sort out their folders
 
 
 class RunFolder:
@@ -76,43 +66,83 @@ class RunFolder:
         """
         job = self.job
         base = Path(job.settings.output_dir) / f"{_stem(job.content.path)}__{_stem(job.style.path)}"
-        candidates = (base.with_name(f"{base.name}-{n}") for n in itertools.count(2))
-        same_pictures = None
-        for path in itertools.chain([base], candidates):
-            manifest = _manifest(path)
-            if manifest.get("identity") == self.identity or not os.path.lexists(path):
-                break
-            if same_pictures is None and manifest.get("inputs") == _inputs(job):
-                same_pictures, manifest_there = path, manifest
-        if not manifest and same_pictures and job.settings.overwrite:
-            path, manifest = same_pictures, manifest_there
+        manifests = {path: _manifest(path) for path in _numbered(base)}
+        path, manifest = next(
+            (item for item in manifests.items() if item[1].get("identity") == self.identity),
+            (None, {}),
+        )
+        if path is None and job.settings.overwrite:
+            same_pictures = (i for i in manifests.items() if i[1].get("inputs") == _inputs(job))
+            path, manifest = next(same_pictures, (None, {}))
+        if path is None:
+            names = itertools.chain(
+                [base], (base.with_name(f"{base.name}-{n}") for n in itertools.count(2))
+            )
+            path = next(name for name in names if name not in manifests or _is_empty(name))
+        self._take(path, manifest)
+
+    def _take(self, path: Path, manifest: dict[str, Any]) -> None:
+        finished = manifest.get("status") == FINISHED and _whole(path / RESULT, manifest)
         self.path = path
         self._is_new = not manifest
-        finished = manifest.get("status") == FINISHED and (path / RESULT).exists()
         self.unfinished = bool(manifest) and not finished
-        self.finished = finished and not job.settings.overwrite
+        self.finished = finished and not self.job.settings.overwrite
 
-    def begin(self, **facts: Any) -> None:
-        """Make the folder, empty it of an earlier run's files, and write the manifest.
+    def _claim(self) -> None:
+        """Make the folder if it is new, and lock it for as long as this process lives."""
+        deadline = time.monotonic() + CLAIM_SECONDS
+        while time.monotonic() < deadline:
+            if self._is_new:
+                self.path.mkdir(parents=True, exist_ok=True)
+            if self._try_lock():
+                manifest = _manifest(self.path)
+                if bool(manifest) != self._is_new:
+                    self._take(self.path, manifest)
+                    return
+                self.close()  # another process took the name, or somebody cleared it
+            elif self._is_new:
+                time.sleep(0.1)  # a manifest is about to tell whose folder this is
+            else:
+                break
+            self._choose()
+        raise OutputError(
+            f"{self.path}: another run is writing this folder; wait for it or change --output_dir"
+        )
+
+    def _try_lock(self) -> bool:
+        if fcntl is None:
+            return True
+        self._lock = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.close()
+            return False
+        except OSError:
+            pass  # a file system without locks
+        return True
+
+    def begin(self, **facts: Any) -> bool:
+        """Make the folder, keep other processes out of it, and write the manifest.
+
+        Returns False, and does nothing, if another process has finished this very run meanwhile.
+        With ``overwrite`` an earlier run's files are removed; else the frames of the same run stay
+        until they are written again.
 
         facts: what is known of the run beyond its settings, for the manifest.
         """
         self._facts = {"started": _now(), **facts}
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            while self._is_new:
-                try:
-                    self.path.mkdir()
-                    break
-                except FileExistsError:  # another process took the name meanwhile
-                    self._choose()
-            self._keep_others_out()
-            for pattern in OURS:
+            self._claim()
+            if self.finished:
+                return False
+            for pattern in (*LEFTOVERS, *(RESULTS if self.job.settings.overwrite else ())):
                 for old in self.path.glob(pattern):
                     old.unlink()
         except OSError as error:
             raise _cannot_write(self.path, error) from None
         self._write_manifest("running")
+        return True
 
     def record(self, step: Step) -> None:
         """Log the costs of a step; save the frame and the log every ``print_every`` iterations."""
@@ -131,8 +161,10 @@ class RunFolder:
     def end(self, status: str, step: Step) -> None:
         """Close the run: ``finished`` saves the result, anything else the last frame."""
         if status == FINISHED:
-            self._write(RESULT, self._png(step))
+            picture = self._png(step)
+            self._write(RESULT, picture)
             self._write_costs()
+            self._facts["result_sha256"] = hashlib.sha256(picture).hexdigest()
         else:
             self.save_frame(step)
         self._facts |= {
@@ -154,9 +186,15 @@ class RunFolder:
         """Where the finished picture is."""
         return self.path / RESULT
 
+    def fail(self, status: str) -> None:
+        """Note how a run ended that has no frame to keep, as far as that can be written."""
+        with contextlib.suppress(OutputError):
+            self._write_manifest(status)
+
     def result(self) -> np.ndarray:
         """Return the finished picture, (H, W, 3) uint8 sRGB."""
-        return images.read(self.picture).rgb
+        with Image.open(self.picture) as image:
+            return np.array(image)[:, :, :3]  # without the transparency of the content
 
     def _png(self, step: Step) -> bytes:
         provenance = {
@@ -185,6 +223,7 @@ class RunFolder:
                 "style": str(job.style.path),
                 "start": str(job.start.path) if job.start else None,
             },
+            "file_sizes": {"content": job.content.file_size, "style": job.style.file_size},
             "versions": _versions(),
             **self._facts,
         }
@@ -196,21 +235,6 @@ class RunFolder:
         except OSError as error:
             raise _cannot_write(self.path / name, error) from None
 
-    def _keep_others_out(self) -> None:
-        """Lock the folder for as long as this process lives or until ``close``."""
-        if fcntl is None:
-            return
-        self._lock = os.open(self.path, os.O_RDONLY)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OutputError(
-                f"{self.path}: another run is writing this folder; wait for it or change "
-                "--output_dir"
-            ) from None
-        except OSError:
-            pass  # a file system without locks
-
     def close(self) -> None:
         """Let other processes use the folder."""
         if self._lock is not None:
@@ -219,8 +243,30 @@ class RunFolder:
 
 
 def _stem(path: Path) -> str:
-    stem = path.stem.encode("utf-8", "surrogateescape")[:LONGEST_STEM]
-    return stem.decode("utf-8", "ignore") or "picture"
+    stem = os.fsencode(path.stem)[:LONGEST_STEM]
+    return stem.decode(sys.getfilesystemencoding(), "ignore") or "picture"
+
+
+def _numbered(base: Path) -> list[Path]:
+    """What is there under the name ``base`` and its numbered followers, in order."""
+    numbers = {}
+    with contextlib.suppress(OSError):
+        for path in base.parent.iterdir():
+            head, number = path.name[: len(base.name)], path.name[len(base.name) :]
+            if head == base.name and (not number or re.fullmatch("-[1-9][0-9]*", number)):
+                numbers[int(number[1:] or 1)] = path
+    return [numbers[number] for number in sorted(numbers)]
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether a folder is there with nothing in it but what a killed process left."""
+    try:
+        return path.is_dir() and all(
+            any(fnmatch.fnmatch(found.name, pattern) for pattern in LEFTOVERS)
+            for found in path.iterdir()
+        )
+    except OSError:
+        return False
 
 
 def _inputs(job: Job) -> dict[str, str | None]:
@@ -232,7 +278,7 @@ def _inputs(job: Job) -> dict[str, str | None]:
 
 
 def _identity(job: Job, weights: WeightsFile) -> dict[str, Any]:
-    """What decides the picture: the same identity makes the same picture."""
+    """What decides the picture, on one machine and with the same versions."""
     identity = {**job.settings.identity(), **_inputs(job), "weights_sha256": weights.sha256}
     if job.start:
         identity["init"] = "file"
@@ -242,10 +288,21 @@ def _identity(job: Job, weights: WeightsFile) -> dict[str, Any]:
 def _manifest(folder: Path) -> dict[str, Any]:
     """The manifest in a folder; empty if there is none that can be read."""
     try:
+        about = (folder / MANIFEST).stat()
+        if not stat.S_ISREG(about.st_mode) or about.st_size > LARGEST_MANIFEST:
+            return {}
         manifest = json.loads((folder / MANIFEST).read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return manifest if isinstance(manifest, dict) else {}
+
+
+def _whole(picture: Path, manifest: dict[str, Any]) -> bool:
+    """Whether the finished picture is still the one that the manifest tells of."""
+    try:
+        return file_hash(picture) == manifest.get("result_sha256")
+    except OSError:
+        return False
 
 
 def _cannot_write(path: Path, error: OSError) -> OutputError:
@@ -260,7 +317,7 @@ def _now() -> str:
 
 def _versions() -> dict[str, str]:
     versions = {"neural_style_transfer": __version__, "python": platform.python_version()}
-    for package in ("tensorflow", "numpy", "scipy", "pillow"):
+    for package in ("tensorflow", "keras", "numpy", "scipy", "pillow", "h5py", "onnx"):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[package] = importlib.metadata.version(package)
     return versions

@@ -74,6 +74,7 @@ class Choice:
         return value
 
 
+START_WORDS = ("noisy_content", "content", "noise", "style")
 PIXELS = Number(int, 1, 100_000)
 
 
@@ -99,14 +100,21 @@ def layer_weights(value: Any) -> tuple[tuple[str, float], ...]:
     are taken too. Raises ValueError.
     """
     pairs = []
+    if not isinstance(value, str | list | tuple):
+        raise ValueError(f"must be layers, or pairs of layer and weight, not {value!r}")
     for item in [value] if isinstance(value, str) else value:
-        name, _, weight = item.partition(":") if isinstance(item, str) else (item[0], ":", item[1])
+        if isinstance(item, str):
+            name, colon, weight = item.partition(":")
+        elif isinstance(item, list | tuple) and len(item) == 2:
+            name, colon, weight = item[0], ":", item[1]
+        else:
+            raise ValueError(f"must be layers, or pairs of layer and weight, not {item!r}")
         if name not in networks.layers("VGG-19"):
             raise ValueError(f"must name VGG layers such as conv4_2 or pool3, not {name!r}")
         if name in dict(pairs):
             raise ValueError(f"must name each layer once, but {name} is there twice")
         try:
-            pairs.append((name, Number(float, 0, 1e12, above_low=True)(weight or 1)))
+            pairs.append((name, Number(float, 0, 1e12, above_low=True)(weight if colon else 1)))
         except ValueError as error:
             raise ValueError(f"is given a weight for {name} that {error}") from None
     if not pairs:
@@ -185,8 +193,8 @@ class Settings:
     content_layers: tuple = _setting(
         ("conv4_2",),
         COST,
-        "layers of the content cost; a layer may carry a weight, conv4_2:0.5, else all count the "
-        "same; the weights are scaled to sum to 1",
+        "layers of the content cost; each may carry a weight, conv4_2:3 conv5_2:1, else all count "
+        "the same; the weights are scaled to sum to 1",
         layer_weights,
         metavar="LAYER",
         nargs="+",
@@ -203,7 +211,7 @@ class Settings:
     model_path: str | None = _setting(
         None,
         COST,
-        "VGG weights: MatConvNet .mat, Keras .h5 or ONNX; else a file in pretrained-model/, else "
+        "VGG weights: MatConvNet .mat or Keras .h5; else a file in pretrained-model/, else "
         "Keras' VGG-19, downloaded, else the VGG-16 of the installed packages",
         optional_file_name,
         metavar="FILE",
@@ -221,7 +229,8 @@ class Settings:
     init: str = _setting(
         "noisy_content",
         OPTIMISATION,
-        "start image: noisy_content, content, noise, style, or a picture file",
+        f"start image: {', '.join(START_WORDS)}, or a picture file, stretched to the content's "
+        "size",
         file_name,
         metavar="START",
     )

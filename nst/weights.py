@@ -7,6 +7,7 @@ pixel are brought to red, green, blue here and nothing else is moved.
 
 import importlib.metadata
 import os
+import stat
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -66,12 +67,13 @@ class Weights:
     layers: dict[str, tuple[np.ndarray, np.ndarray]]
 
 
-def find(model_path: str | None, say: Callable[[str], None]) -> WeightsFile:
+def find(model_path: str | None, say: Callable[[str], None] | None) -> WeightsFile:
     """Return the weights file to use, downloading it if need be.
 
     The order: ``model_path``; a known file in pretrained-model/; Keras' VGG-19 from the network
     (unless NST_OFFLINE=1); the VGG-16 of the installed packages. ``say`` gets a line for the user
-    when the download cannot be had. Raises WeightsError.
+    when the download cannot be had; None shows nothing, no progress bar either. Raises
+    WeightsError.
     """
     if model_path is not None:
         return _hashed(Path(model_path), model_path)
@@ -83,7 +85,8 @@ def find(model_path: str | None, say: Callable[[str], None]) -> WeightsFile:
             download(_keras_url(), FOLDER / KERAS_VGG19, KERAS_VGG19_MD5, say)
             return _hashed(FOLDER / KERAS_VGG19, f"pretrained-model/{KERAS_VGG19}")
         except DownloadError as error:
-            say(f"VGG-19 not downloaded ({error}): using the VGG-16 of the installed packages.")
+            if say:
+                say(f"VGG-19 not downloaded ({error}): using the VGG-16 of the installed packages.")
     return _packaged()
 
 
@@ -99,12 +102,14 @@ def load(file: WeightsFile) -> Weights:
         read = _read_onnx
     else:
         raise WeightsError(
-            f"{file.source}: not a known kind of VGG weights (MatConvNet .mat, Keras .h5 or ONNX); "
+            f"{file.source}: not a known kind of VGG weights (MatConvNet .mat or Keras .h5); "
             "give another file with --model_path"
         )
     try:
-        mean, layers = read(file.path)
-        return Weights(_network(layers), file, mean, layers)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd numbers, which are refused below
+            mean, layers = read(file.path)
+        return Weights(_network(mean, layers), file, mean, layers)
     except (MemoryError, WeightsError):
         raise
     # Readers meet damaged files with almost any exception.
@@ -118,9 +123,9 @@ def load(file: WeightsFile) -> Weights:
 
 def _hashed(path: Path, source: str) -> WeightsFile:
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe or device could block or never end
+            raise WeightsError(f"{source}: is not a regular file; give a file with --model_path")
         return WeightsFile(path, source, file_hash(path))
-    except IsADirectoryError:
-        raise WeightsError(f"{source}: is a folder; give a file with --model_path") from None
     except OSError as error:
         raise WeightsError(f"{source}: {error.strerror}; check --model_path") from None
 
@@ -148,9 +153,11 @@ def _packaged() -> WeightsFile:
     raise WeightsError(f"package {PACKAGE} does not hold the weights expected; {mend}")
 
 
-def _network(layers: dict[str, tuple[np.ndarray, np.ndarray]]) -> str:
-    """Tell the network from the layers read, checking that each is whole."""
+def _network(mean: np.ndarray, layers: dict[str, tuple[np.ndarray, np.ndarray]]) -> str:
+    """Tell the network from the layers read, checking that mean pixel and layers are whole."""
     network = "VGG-19" if "conv3_4" in layers else "VGG-16"
+    if mean.shape != (3,) or not ((mean >= 0) & (mean <= 255)).all():
+        raise ValueError(f"its mean pixel is {mean}")
     for name, (channels_in, channels_out) in networks.convolutions(network).items():
         if name not in layers:
             raise ValueError(f"{name} is missing")
@@ -181,7 +188,8 @@ def _read_matconvnet(path: Path) -> tuple[np.ndarray, dict]:
         if layer.name in networks.convolutions("VGG-19"):
             kernel, bias = (np.asarray(w, np.float32) for w in layer.weights)
             layers[str(layer.name)] = kernel, bias.reshape(-1)
-    return mean.reshape(-1, 3).mean(axis=0).astype(np.float32), layers
+    colours = mean.reshape(-1, mean.shape[-1]).mean(axis=0)  # over the 224 x 224 positions, if any
+    return colours.astype(np.float32), layers
 
 
 def _read_keras(path: Path) -> tuple[np.ndarray, dict]:
@@ -214,7 +222,7 @@ def _read_keras(path: Path) -> tuple[np.ndarray, dict]:
 
 
 def _read_onnx(path: Path) -> tuple[np.ndarray, dict]:
-    """Keras' VGG-16 exported to ONNX: kernels (out, in, height, width) as initialisers."""
+    """The package's VGG-16, exported from Keras: kernels (out, in, height, width)."""
     import onnx
     from onnx import numpy_helper
 
@@ -227,6 +235,6 @@ def _read_onnx(path: Path) -> tuple[np.ndarray, dict]:
             bias = numpy_helper.to_array(arrays[prefix + "Squeeze:0"])
             layers[name] = np.ascontiguousarray(kernel.transpose(2, 3, 1, 0)), bias
     if "conv1_1" not in layers:
-        raise ValueError("it does not name VGG layers as Keras does")
+        raise ValueError(f"it does not name its layers as package {PACKAGE} does")
     _red_first(layers)
     return IMAGENET_MEAN, layers

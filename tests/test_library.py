@@ -46,6 +46,20 @@ def test_shipped_pictures_and_packaged_weights_by_default(tmp_path):
     assert transfer.run().shape == (27, 40, 3)
 
 
+def test_the_array_is_the_colours_of_the_file(tmp_path):
+    from PIL import Image
+
+    content = Image.new("RGBA", (20, 16), (200, 40, 40, 90))
+    content.save(tmp_path / "clear.png")
+    image = NeuralStyleTransfer(
+        tmp_path / "clear.png", "mosaic_sun.jpg", epochs=1, output_dir=tmp_path
+    ).run(say=None)
+    saved = pixels(tmp_path / "clear__mosaic_sun/generated_image.png")
+    assert saved.shape == (16, 20, 4)
+    assert (saved[:, :, 3] == 90).all()
+    assert (saved[:, :, :3] == image).all()
+
+
 def test_errors_are_exceptions(tmp_path):
     with pytest.raises(UsageError, match="epochs"):
         NeuralStyleTransfer("temple.jpg", "mosaic_sun.jpg", epochs=-1)

@@ -4,6 +4,8 @@ import csv
 import json
 import os
 import re
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from conftest import ROOT, pixels
 from nst.settings import Settings
@@ -100,6 +103,106 @@ def test_equal_stems_never_share_a_folder(nst, pair, photo, painting, tmp_path):
     nst(*pair, *QUICK)
     second = nst("--content_image_filename", other / "photo.png", *pair[2:], *QUICK, "--overwrite")
     assert "photo__painting-2" in second.out
+
+
+def test_a_folder_that_a_killed_process_left_is_used(nst, pair, tmp_path):
+    folder = tmp_path / "output/photo__painting"
+    folder.mkdir(parents=True)
+    (folder / ".run.json.999999.part").write_text("{")
+    done = nst(*pair, *QUICK)
+    assert "photo__painting/generated_image.png" in done.out
+    assert not list(folder.glob(".*"))
+
+
+def test_a_gap_in_the_numbers_hides_no_finished_run(nst, pair, tmp_path):
+    nst(*pair, *QUICK)
+    nst(*pair, *QUICK, "--alpha", 20)
+    shutil.rmtree(tmp_path / "output/photo__painting")
+    assert "photo__painting-2" in (again := nst(*pair, *QUICK, "--alpha", 20)).out
+    assert "finished earlier" in again.out
+
+
+@pytest.mark.parametrize("content", ["[1]", "[" * 200_000, "{", '{"identity": 3}'])
+def test_a_manifest_that_is_none_of_ours_is_left_alone(nst, pair, tmp_path, content):
+    folder = tmp_path / "output/photo__painting"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(content)
+    assert "photo__painting-2" in nst(*pair, *QUICK).out
+    assert (folder / "run.json").read_text() == content
+
+
+def test_a_damaged_result_is_made_again(nst, pair, tmp_path):
+    nst(*pair, *QUICK)
+    picture = tmp_path / "output/photo__painting/generated_image.png"
+    whole = picture.read_bytes()
+    picture.write_bytes(whole[:300])
+    assert "finished earlier" not in nst(*pair, *QUICK).out
+    assert picture.read_bytes() == whole
+
+
+def test_frames_of_an_unfinished_run_stay_until_they_are_made_again(nst, pair, tmp_path):
+    nst(*pair, *QUICK)
+    folder = tmp_path / "output/photo__painting"
+    manifest = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps(manifest | {"status": "interrupted"}))
+    (folder / "frame_00003.png").write_bytes((folder / "frame_00004.png").read_bytes())
+    nst(*pair, *QUICK)
+    assert (folder / "frame_00003.png").exists()
+
+
+def test_transparency_and_other_starts_and_pooling(nst, pair, photo, painting, tmp_path):
+    image = Image.open(photo)
+    image.putalpha(Image.new("L", image.size, 77))
+    image.save(tmp_path / "clear.png")
+    for number, options in enumerate(
+        (["--init", painting], ["--init", "style"], ["--pooling", "max"], ["--init", "noise"])
+    ):
+        done = nst("--content_image_filename", tmp_path / "clear.png", *pair[2:], *QUICK, *options)
+        assert done.code == 0
+        folder = f"output/clear__painting{f'-{number + 1}' * bool(number)}"
+        assert (pixels(tmp_path / folder / "generated_image.png")[:, :, 3] == 77).all()
+
+
+def test_dry_run_foretells_and_makes_nothing(nst, pair, tmp_path):
+    done = nst(*pair, *QUICK, "--dry_run")
+    assert done.code == 0
+    for words in ("48 x 32", "VGG-16", "the whole picture at once", "Memory", "Time", "4 epochs"):
+        assert words in done.err
+    assert not (tmp_path / "output").exists()
+    tiled = nst(*pair, *QUICK, "--dry_run", "--tile_size", 16)
+    assert "halo of" in tiled.err
+    long = nst(*pair, *QUICK, "--dry_run", "--epochs", 1_000_000)
+    assert "take less" in long.err
+
+
+def test_a_budget_that_cannot_work_is_refused(nst, pair, tmp_path):
+    done = nst(*pair, *QUICK, "--max_memory", "100M")
+    assert done.code == 6
+    assert "--max_memory" in done.err
+    assert "at least" in done.err
+    assert not (tmp_path / "output").exists()
+
+
+def test_tiles_make_the_same_picture(nst, pair, tmp_path):
+    whole = nst(*pair, *QUICK)
+    tiled = nst(*pair, *QUICK, "--tile_size", 16, "--output_dir", "tiled")
+    assert (whole.code, tiled.code) == (0, 0)
+    one, other = (
+        pixels(tmp_path / folder / "photo__painting/generated_image.png").astype(float)
+        for folder in ("output", "tiled")
+    )
+    assert np.abs(one - other).mean() < 0.05
+
+
+@pytest.mark.parametrize("redirect", [">&-", "2>&-", ">&- 2>&-", "> /dev/full", "2> /dev/full"])
+def test_standard_streams_that_cannot_be_written(pair, tmp_path, redirect):
+    command = shlex.join(map(str, [sys.executable, ROOT / "nst_main.py", *pair, *QUICK]))
+    done = subprocess.run(
+        ["bash", "-c", f"{command} {redirect}"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "output/photo__painting/generated_image.png").exists()
 
 
 def test_quiet_prints_nothing(nst, pair):

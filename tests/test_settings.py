@@ -53,6 +53,12 @@ def test_whole_numbers_are_read_from_text(value):
         {"content_image_filename": ""},
         {"output_dir": "a\0b"},
         {"style_layers": ()},
+        {"style_layers": 5},
+        {"style_layers": [("conv4_2",)]},
+        {"style_layers": [("conv4_2", 0), ("conv3_1", 1)]},
+        {"style_layers": "conv4_2:"},
+        {"max_memory": "plenty"},
+        {"tile_size": 0},
         {"alpha": 0, "beta": 0},
     ],
 )
@@ -76,6 +82,13 @@ def test_layer_weights_sum_to_one_and_read_back(pairs):
     assert [name for name, _ in parsed] == [name for name, _ in pairs]
     again = layer_weights(parsed)
     assert [weight for _, weight in again] == pytest.approx([weight for _, weight in parsed])
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("4G", 4e9), ("800M", 8e8), ("1.5gb", 1.5e9), ("123456", 123456), (5e9, 5e9)]
+)
+def test_sizes_of_memory(text, size):
+    assert Settings(max_memory=text).max_memory == size
 
 
 def test_layers_without_a_weight_count_one():

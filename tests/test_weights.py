@@ -1,5 +1,7 @@
 """Every kind of weights file, read to the same network; damaged ones refused."""
 
+import os
+
 import h5py
 import keras
 import numpy as np
@@ -42,7 +44,7 @@ def cells(items):
     return array
 
 
-def write_mat(path, layers, layout):
+def write_mat(path, layers, layout, mean=MEAN):
     """Write weights as MatConvNet does, the ReLU and pool layers between them included."""
     structs = []
     for name, (kernel, bias) in layers.items():
@@ -54,10 +56,10 @@ def write_mat(path, layers, layout):
     fc = cells([np.ones((7, 7, 2, 4), np.float32), np.ones((4, 1), np.float32)])
     structs.append({"weights": fc, "type": "conv", "name": "fc6"})
     if layout == "old":
-        picture = np.broadcast_to(MEAN, (224, 224, 3))
+        picture = np.broadcast_to(mean, (224, 224, 3))
         contents = {"layers": cells(structs), "normalization": {"averageImage": picture}}
     else:
-        meta = {"normalization": {"averageImage": MEAN.reshape(1, 1, 3)}}
+        meta = {"normalization": {"averageImage": mean.reshape(1, 1, 3)}}
         contents = {"layers": cells(structs), "meta": meta}
     scipy.io.savemat(path, contents)
 
@@ -176,7 +178,9 @@ def truncated(path, share):
     ("damage", "words"),
     [
         ("missing", "No such file"),
-        ("folder", "is a folder"),
+        ("folder", "is not a regular file"),
+        ("fifo", "is not a regular file"),
+        ("bad mean", "its mean pixel is"),
         ("empty", "not a known kind"),
         ("text", "not a known kind"),
         ("half mat", "damaged"),
@@ -196,6 +200,8 @@ def test_weights_that_cannot_be_used(nst, vgg16, tmp_path, damage, words):
     layers = dict(vgg16.layers)
     if damage == "folder":
         path.mkdir()
+    elif damage == "fifo":
+        os.mkfifo(path)
     elif damage in ("empty", "text"):
         path.write_text("weights\n" * 100 * (damage == "text"))
     elif damage == "half mat":
@@ -218,9 +224,9 @@ def test_weights_that_cannot_be_used(nst, vgg16, tmp_path, damage, words):
             del layers["conv4_1"]
         elif damage == "wrong shape":
             layers["conv2_1"] = kernel, bias
-        else:
+        elif damage == "not finite":
             layers["conv2_2"] = kernel * np.nan, bias
-        write_mat(path, layers, "new")
+        write_mat(path, layers, "new", mean=np.full(3, np.nan if damage == "bad mean" else 100.0))
     done = nst("--model_path", path)
     assert done.code == 4
     assert words in done.err
@@ -234,6 +240,31 @@ def test_a_layer_that_the_network_lacks(nst, photo, tmp_path):
     assert done.code == 4
     assert "conv4_4 is not a layer of VGG-16; use VGG-19 weights (--model_path)" in done.err
     assert not (tmp_path / "output").exists()
+
+
+def test_a_layer_that_needs_vgg19_works_with_it(nst, vgg16, photo, painting, tmp_path):
+    write_mat(tmp_path / "net.mat", deepened(vgg16), "old")
+    done = nst(
+        *("--content_image_filename", photo, "--style_image_filename", painting),
+        *("--model_path", tmp_path / "net.mat", "--content_layers", "conv4_4", "--epochs", 1),
+    )
+    assert done.code == 0
+    assert "VGG-19" in done.err
+
+
+def test_a_downloaded_file_is_used(vgg16, tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "FOLDER", tmp_path)
+    monkeypatch.delenv("NST_OFFLINE")
+
+    def answer(url, target, md5, say):
+        assert (url, md5) == ("http://mirror/net.h5", weights.KERAS_VGG19_MD5)
+        write_keras(target, deepened(vgg16), "VGG-19")
+
+    monkeypatch.setenv("NST_WEIGHTS_URL", "http://mirror/net.h5")
+    monkeypatch.setattr(weights, "download", answer)
+    found = weights.find(None, print)
+    assert found.source == f"pretrained-model/{weights.KERAS_VGG19}"
+    assert weights.load(found).network == "VGG-19"
 
 
 def test_the_order_of_the_sources(vgg16, tmp_path, monkeypatch):
