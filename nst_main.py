@@ -23,7 +23,7 @@ examples:
       the shipped photo in the shipped style
   python nst_main.py --content_image_filename photo.jpg --style_image_filename woodcut_wave.jpg
       your photo as a woodcut
-  python nst_main.py --alpha 10 --beta 40 --epochs 500 --learning_rate 10 --image_size 800
+  python nst_main.py --alpha 10 --beta 40 --epochs 500 --learning_rate 10 --image_size 600
       larger, and closer to the style
 
 exit codes:
@@ -49,8 +49,9 @@ def main(arguments: list[str] | None = None) -> int:
         arrived.append(number)
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup, or a script's background job
+            signal.signal(number, stop)
     try:
         run(settings, quiet, verbose)
         return ExitCode.DONE

@@ -201,6 +201,7 @@ def run_job(
             folder.fail(status)
         else:
             folder.end(status, last)
+            say(f"Stopped at iteration {last.iteration}; its frame is in {folder.path}")
         raise
     except (MemoryError, tf.errors.ResourceExhaustedError):
         folder.fail("failed")

@@ -35,8 +35,8 @@ class Number:
         """The allowed values in words."""
         noun = "a whole number" if self.kind is int else "a number"
         if self.above_low:
-            return f"{noun} above {self.low:g} and up to {self.high:,}"
-        return f"{noun} from {self.low:g} to {self.high:,}"
+            return f"{noun} above {self.low:g} and up to {self.high:,.12g}"
+        return f"{noun} from {self.low:g} to {self.high:,.12g}"
 
     def __call__(self, value: Any) -> float:
         """Return ``value`` (a number or its text) as ``kind``; ValueError outside the range."""

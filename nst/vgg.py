@@ -68,7 +68,7 @@ class VGG:
                     x = tf.cast(x, tf.float32) - self._mean
                 kernel, bias = self._weights[layer]
                 x = tf.nn.conv2d(x, kernel, strides=1, padding="SAME")
-                x = tf.cast(tf.nn.relu(tf.nn.bias_add(x, bias)), self.dtype)
+                x = tf.nn.relu(tf.cast(tf.nn.bias_add(x, bias), self.dtype))
             else:
                 x = self._pool(x, ksize=2, strides=2, padding="SAME")
             activations[layer] = x

@@ -172,7 +172,7 @@ def test_cost_and_gradient_against_float64(vgg16, temple, harbour, pooling, how)
         step = 1e-4 / np.abs(direction).max()
         slope = (cost(image + step * direction) - cost(image - step * direction)) / (2 * step)
         expected = np.sum(gradient.astype(np.float64) * direction)
-        assert expected == pytest.approx(slope, abs=1e-5 * norm * np.linalg.norm(direction))
+        assert expected == pytest.approx(slope, abs=1e-5 * norm * float(np.linalg.norm(direction)))
 
 
 def test_the_cost_of_a_step_is_the_cost_of_its_image(vgg16, temple, harbour):

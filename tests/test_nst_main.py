@@ -323,14 +323,20 @@ def test_a_full_disk_keeps_what_was_there(program, pair, tmp_path):
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_run_keeps_its_last_frame(program, pair, tmp_path, number, code):
-    process = program(*pair, *QUICK, "--epochs", 1_000_000)
+    # A test run in the background of a script inherits that SIGINT is ignored.
+    restored = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    process = program(*pair, *QUICK, "--epochs", 1_000_000, **restored)
     folder = tmp_path / "output/photo__painting"
     deadline = time.monotonic() + 120
     while not (folder / "frame_00002.png").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(number)
-    _, err = process.communicate(timeout=60)
+    try:
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == code
+    assert f"its frame is in {folder.relative_to(tmp_path)}" in err
     assert "Traceback" not in err
     manifest = json.loads((folder / "run.json").read_text())
     assert manifest["status"] == "interrupted"
