@@ -167,12 +167,13 @@ def test_cost_and_gradient_against_float64(vgg16, temple, harbour, pooling, how)
         return cost_in_float64(vgg16, picture, content, style, options, how)
 
     assert costs.total == pytest.approx(cost(image), rel=1e-5)
-    norm = float(np.linalg.norm(gradient))
+    image, gradient = image.astype(np.float64), gradient.astype(np.float64)
+    norm = np.linalg.norm(gradient)
     for direction in (gradient / norm, random.normal(size=image.shape)):
         step = 1e-4 / np.abs(direction).max()
         slope = (cost(image + step * direction) - cost(image - step * direction)) / (2 * step)
-        expected = np.sum(gradient.astype(np.float64) * direction)
-        assert expected == pytest.approx(slope, abs=1e-5 * norm * float(np.linalg.norm(direction)))
+        tolerance = 1e-5 * norm * np.linalg.norm(direction)
+        assert np.sum(gradient * direction) == pytest.approx(slope, abs=tolerance)
 
 
 def test_the_cost_of_a_step_is_the_cost_of_its_image(vgg16, temple, harbour):
