@@ -13,6 +13,7 @@ os.environ["NST_OFFLINE"] = "1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 ROOT = Path(__file__).resolve().parent.parent
+QUICK = ("--image_size", 48, "--epochs", 4, "--print_every", 2, "--precision", "float32")
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +56,11 @@ def painting(tmp_path):
     with Image.open(ROOT / "images/woodcut_wave.jpg") as image:
         image.resize((44, 33)).save(path)
     return path
+
+
+@pytest.fixture
+def pair(photo, painting):
+    return ("--content_image_filename", photo, "--style_image_filename", painting)
 
 
 class Outcome:

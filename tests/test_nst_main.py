@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,15 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import ROOT, pixels
+from conftest import QUICK, ROOT, pixels
 from nst.settings import Settings
-
-QUICK = ("--image_size", 48, "--epochs", 4, "--print_every", 2, "--precision", "float32")
-
-
-@pytest.fixture
-def pair(photo, painting):
-    return ("--content_image_filename", photo, "--style_image_filename", painting)
 
 
 def test_a_run_prints_its_costs_and_leaves_a_whole_run_folder(nst, pair, tmp_path):
@@ -59,95 +51,6 @@ def test_a_run_prints_its_costs_and_leaves_a_whole_run_folder(nst, pair, tmp_pat
     assert manifest["network"]["name"] == "VGG-16"
     assert manifest["settings"]["epochs"] == 4
     assert manifest["final_costs"]["J"] == pytest.approx(float(log[-1]["J"]), rel=1e-6)
-
-
-def test_the_same_command_again_does_nothing_and_other_settings_get_a_folder(nst, pair, tmp_path):
-    nst(*pair, *QUICK)
-    first = tmp_path / "output/photo__painting"
-    before = {path: path.stat().st_mtime_ns for path in first.iterdir()}
-    again = nst(*pair, *QUICK)
-    assert again.code == 0
-    assert "finished earlier" in again.out
-    assert {path: path.stat().st_mtime_ns for path in first.iterdir()} == before
-
-    other = nst(*pair, *QUICK, "--alpha", 20)
-    assert "photo__painting-2/generated_image.png" in other.out
-    assert {path: path.stat().st_mtime_ns for path in first.iterdir()} == before
-
-    fresh = nst(*pair, *QUICK, "--print_every", 4, "--overwrite")
-    assert fresh.code == 0
-    assert not (first / "frame_00002.png").exists()
-    assert sorted(path.name for path in (tmp_path / "output").iterdir()) == [
-        "photo__painting",
-        "photo__painting-2",
-    ]
-
-
-def test_an_unfinished_run_is_started_again_in_place(nst, pair, tmp_path):
-    nst(*pair, *QUICK)
-    folder = tmp_path / "output/photo__painting"
-    finished = (folder / "generated_image.png").read_bytes()
-    manifest = json.loads((folder / "run.json").read_text())
-    (folder / "run.json").write_text(json.dumps(manifest | {"status": "running"}))
-    (folder / "generated_image.png").unlink()
-    again = nst(*pair, *QUICK)
-    assert "unfinished" in again.err
-    assert (folder / "generated_image.png").read_bytes() == finished
-    assert len(list((tmp_path / "output").iterdir())) == 1
-
-
-def test_equal_stems_never_share_a_folder(nst, pair, photo, painting, tmp_path):
-    other = tmp_path / "other"
-    other.mkdir()
-    (other / "photo.png").write_bytes(painting.read_bytes())
-    nst(*pair, *QUICK)
-    second = nst("--content_image_filename", other / "photo.png", *pair[2:], *QUICK, "--overwrite")
-    assert "photo__painting-2" in second.out
-
-
-def test_a_folder_that_a_killed_process_left_is_used(nst, pair, tmp_path):
-    folder = tmp_path / "output/photo__painting"
-    folder.mkdir(parents=True)
-    (folder / ".run.json.999999.part").write_text("{")
-    done = nst(*pair, *QUICK)
-    assert "photo__painting/generated_image.png" in done.out
-    assert not list(folder.glob(".*"))
-
-
-def test_a_gap_in_the_numbers_hides_no_finished_run(nst, pair, tmp_path):
-    nst(*pair, *QUICK)
-    nst(*pair, *QUICK, "--alpha", 20)
-    shutil.rmtree(tmp_path / "output/photo__painting")
-    assert "photo__painting-2" in (again := nst(*pair, *QUICK, "--alpha", 20)).out
-    assert "finished earlier" in again.out
-
-
-@pytest.mark.parametrize("content", ["[1]", "[" * 200_000, "{", '{"identity": 3}'])
-def test_a_manifest_that_is_none_of_ours_is_left_alone(nst, pair, tmp_path, content):
-    folder = tmp_path / "output/photo__painting"
-    folder.mkdir(parents=True)
-    (folder / "run.json").write_text(content)
-    assert "photo__painting-2" in nst(*pair, *QUICK).out
-    assert (folder / "run.json").read_text() == content
-
-
-def test_a_damaged_result_is_made_again(nst, pair, tmp_path):
-    nst(*pair, *QUICK)
-    picture = tmp_path / "output/photo__painting/generated_image.png"
-    whole = picture.read_bytes()
-    picture.write_bytes(whole[:300])
-    assert "finished earlier" not in nst(*pair, *QUICK).out
-    assert picture.read_bytes() == whole
-
-
-def test_frames_of_an_unfinished_run_stay_until_they_are_made_again(nst, pair, tmp_path):
-    nst(*pair, *QUICK)
-    folder = tmp_path / "output/photo__painting"
-    manifest = json.loads((folder / "run.json").read_text())
-    (folder / "run.json").write_text(json.dumps(manifest | {"status": "interrupted"}))
-    (folder / "frame_00003.png").write_bytes((folder / "frame_00004.png").read_bytes())
-    nst(*pair, *QUICK)
-    assert (folder / "frame_00003.png").exists()
 
 
 def test_transparency_and_other_starts_and_pooling(nst, pair, photo, painting, tmp_path):
@@ -282,45 +185,6 @@ def test_help_shows_every_setting_with_its_default(nst):
             assert f"(default: {spec.default})" in text
 
 
-@pytest.mark.parametrize("blocked", ["a file in the way", "no permission"])
-def test_an_output_folder_that_cannot_be_written(nst, pair, tmp_path, blocked):
-    target = tmp_path / "blocked"
-    if blocked == "no permission":
-        target.mkdir(mode=0o500)
-        if os.access(target, os.W_OK):
-            pytest.skip("this user may write everywhere")
-    else:
-        target.write_text("")
-    done = nst(*pair, *QUICK, "--output_dir", target / "results")
-    assert done.code == 5
-    assert "--output_dir" in done.err
-    assert done.err.count("\n") == 1
-
-
-def test_a_full_disk_keeps_what_was_there(program, pair, tmp_path):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=48k", "tmpfs", disk], capture_output=True
-    )
-    if mounted.returncode:
-        pytest.skip("making a small disk needs the right to mount")
-    try:
-        process = program(*pair, *QUICK, "--epochs", 50, "--output_dir", disk)
-        _, err = process.communicate(timeout=300)
-        assert process.returncode == 5
-        assert "free some space" in err
-        assert "Traceback" not in err
-        folder = disk / "photo__painting"
-        frames = sorted(folder.glob("frame_*.png"))
-        assert frames
-        assert all(pixels(frame).shape == (32, 48, 3) for frame in frames)
-        assert not list(folder.glob(".*"))
-        assert not (folder / "generated_image.png").exists()
-    finally:
-        subprocess.run(["umount", disk], check=True)
-
-
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_run_keeps_its_last_frame(program, pair, tmp_path, number, code):
     # A test run in the background of a script inherits that SIGINT is ignored.
@@ -341,20 +205,6 @@ def test_a_stopped_run_keeps_its_last_frame(program, pair, tmp_path, number, cod
     manifest = json.loads((folder / "run.json").read_text())
     assert manifest["status"] == "interrupted"
     assert (folder / f"frame_{manifest['iterations']:05}.png").exists()
-
-
-def test_two_runs_do_not_write_one_folder(program, nst, pair, tmp_path):
-    process = program(*pair, *QUICK, "--epochs", 1_000_000)
-    try:
-        folder = tmp_path / "output/photo__painting"
-        while not (folder / "frame_00002.png").exists() and process.poll() is None:
-            time.sleep(0.05)
-        second = nst(*pair, *QUICK, "--epochs", 1_000_000)
-        assert second.code == 5
-        assert "another run" in second.err
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def test_a_reader_that_goes_away_does_not_stop_the_run(program, pair, tmp_path):
