@@ -5,6 +5,7 @@ Options, progress and exit codes; the algorithm is in ``nst_utils``.
 
 import argparse
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -116,6 +117,8 @@ def run(settings: Settings, quiet: bool, verbose: bool) -> None:
         _say("Loading TensorFlow ...")
     with contextlib.nullcontext() if verbose else silent_stderr():
         import nst_utils
+    if not verbose:
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
     from tqdm import tqdm
 

@@ -95,10 +95,21 @@ class _Stage:
         self._grid = {name: grid(self.layers[: i + 1]) for i, name in enumerate(self.layers)}
         self._content_map: np.ndarray | None = None
         self._content_targets: dict[str, np.ndarray] = {}
-        # Two sizes of tiles make TensorFlow trace the graph a last time, for all sizes.
-        self._activations_of_tile = tf.function(self._inside_activations, reduce_retracing=True)
-        self._measure_tile = tf.function(self._sums, reduce_retracing=True)
-        self._pull_tile = tf.function(self._gradient, reduce_retracing=True)
+        # Each graph is traced once, for tiles of every size.
+        before = vgg.layers.index(self.layers[0]) - 1
+        depth = 3 if self._reads_picture else channels(vgg.layers[before])
+        number = tf.float32 if self._reads_picture else vgg.dtype
+        tile = tf.TensorSpec((None, None, depth), number), tf.TensorSpec((4,), tf.int32)
+        targets = {
+            name: tf.TensorSpec((1, None, None, channels(name)), vgg.dtype) for name in self.content
+        }
+        grams = {name: tf.TensorSpec((channels(name),) * 2) for name in self.style}
+        handed = tf.TensorSpec((1, None, None, channels(self.layers[-1])), self._slope_type)
+        self._activations_of_tile = tf.function(self._inside_activations, tile)
+        self._sum_grams = tf.function(self._sums, (*tile, {}))
+        self._sum_all = tf.function(self._sums, (*tile, targets))
+        pulled = (*tile, targets, grams, (handed,) * self.hands_on)
+        self._pull_tile = tf.function(self._gradient, pulled)
         self._evaluate_tile = tf.function(self._costs_and_gradient)
 
     def positions(self, layer: str) -> int:
@@ -124,8 +135,7 @@ class _Stage:
             }
         following = self._empty_following()
         for tile in self.tiles:
-            wanted = [*self.content, *self.layers[-1:]] if self.hands_on else [*self.content]
-            found = self._activations_of_tile(*self._read(content, tile), tuple(wanted))
+            found = self._activations_of_tile(*self._read(content, tile))
             for name, target in self._content_targets.items():
                 target[:, *self._part(tile, name)] = found[name].numpy()
             if following is not None:
@@ -144,7 +154,9 @@ class _Stage:
         following = self._empty_following()
         for tile in self.tiles:
             targets = self._targets(tile) if compare else {}
-            of_grams, of_distances, out = self._measure_tile(*self._read(read, tile), targets)
+            x, box = self._read(read, tile)
+            sums = self._sum_all if compare else self._sum_grams
+            of_grams, of_distances, out = sums(x, box, targets)
             for total, part in ((grams, of_grams), (distances, of_distances)):
                 for name, value in part.items():
                     total[name] = total[name] + value if name in total else value
@@ -198,9 +210,10 @@ class _Stage:
         total = np.zeros(read.shape, number.as_numpy_dtype)
         gram_slopes = self._gram_slopes(grams, style_targets)
         for tile in self.tiles:
-            handed = None
+            handed = ()
             if slope is not None:
-                handed = tf.constant(slope[self._part(tile, self.layers[-1])])[tf.newaxis]
+                part = slope[self._part(tile, self.layers[-1])][np.newaxis]
+                handed = (tf.constant(part, self._slope_type),)
             found = self._pull_tile(
                 *self._read(read, tile), self._targets(tile), gram_slopes, handed
             )
@@ -216,10 +229,9 @@ class _Stage:
         bottom, right = -(-box[2] // cells), -(-box[3] // cells)
         return activation[:, top:bottom, left:right]
 
-    def _inside_activations(
-        self, x: tf.Tensor, box: tf.Tensor, wanted: tuple[str, ...]
-    ) -> dict[str, tf.Tensor]:
+    def _inside_activations(self, x: tf.Tensor, box: tf.Tensor) -> dict[str, tf.Tensor]:
         activations = self.vgg.run(x, self.layers)
+        wanted = (*self.content, *self.layers[-1:]) if self.hands_on else self.content
         return {name: self._inside(activations[name], name, box) for name in wanted}
 
     def _sums(
@@ -239,16 +251,16 @@ class _Stage:
         box: tf.Tensor,
         targets: dict[str, tf.Tensor],
         gram_slopes: dict[str, tf.Tensor],
-        handed: tf.Tensor | None,
+        handed: tuple[tf.Tensor, ...],
     ) -> tf.Tensor:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(x)
             activations = self.vgg.run(x, self.layers)
         inside = {name: self._inside(a, name, box) for name, a in activations.items()}
         slopes = self._slopes(inside, targets, gram_slopes)
-        if handed is not None:
+        for slope in handed:  # one, or none in the last stage
             last = self.layers[-1]
-            slopes[last] = slopes[last] + handed if last in slopes else handed
+            slopes[last] = slopes[last] + slope if last in slopes else slope
         for name, slope in slopes.items():
             cells, full = self._grid[name], tf.shape(activations[name])
             top, left = box[0] // cells, box[1] // cells
@@ -351,7 +363,8 @@ class _Stage:
     def _targets(self, tile: Tile) -> dict[str, tf.Tensor]:
         if self._content_map is not None:
             read = self._read(self._content_map, tile)
-            return self._activations_of_tile(*read, tuple(self.content))
+            found = self._activations_of_tile(*read)
+            return {name: found[name] for name in self.content}
         return {
             name: tf.constant(target[:, *self._part(tile, name)])
             for name, target in self._content_targets.items()
