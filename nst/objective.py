@@ -91,7 +91,7 @@ class _Stage:
         self.hands_on = cut.layers[-1] != vgg.layers[-1]
         self.tiles = cut.tiles(size)
         self._size = cut.map_size(size)
-        self._reads_picture = cut.stride == 1
+        self._reads_picture = cut.layers[0] == vgg.layers[0]
         self._grid = {name: grid(self.layers[: i + 1]) for i, name in enumerate(self.layers)}
         self._content_map: np.ndarray | None = None
         self._content_targets: dict[str, np.ndarray] = {}
