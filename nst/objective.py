@@ -239,11 +239,16 @@ class _Stage:
     ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor], tf.Tensor]:
         activations = self.vgg.run(x, self.layers)
         inside = {name: self._inside(a, name, box) for name, a in activations.items()}
+        return *self._grams_and_distances(inside, targets), inside[self.layers[-1]]
+
+    def _grams_and_distances(
+        self, inside: dict[str, tf.Tensor], targets: dict[str, tf.Tensor]
+    ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
         grams = {name: costs.gram_matrix(inside[name]) for name in self.style}
         distances = {
             name: costs.squared_distance(target, inside[name]) for name, target in targets.items()
         }
-        return grams, distances, inside[self.layers[-1]]
+        return grams, distances
 
     def _gradient(
         self,
@@ -280,11 +285,7 @@ class _Stage:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(x)
             activations = self.vgg.run(x, self.layers)
-        grams = {name: costs.gram_matrix(activations[name]) for name in self.style}
-        distances = {
-            name: costs.squared_distance(target, activations[name])
-            for name, target in targets.items()
-        }
+        grams, distances = self._grams_and_distances(activations, targets)
         gram_slopes = self._gram_slopes(grams, style_targets)
         slopes = self._slopes(activations, targets, gram_slopes)
         gradient = self._pull_back(tape, x, activations, slopes)
