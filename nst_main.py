@@ -15,7 +15,8 @@ from dataclasses import fields
 
 from nst import __version__
 from nst.errors import ExitCode, NSTError, UsageError
-from nst.settings import GROUPS, OUTPUT, Choice, Settings, switch
+from nst.parsers import Choice, switch
+from nst.settings import GROUPS, OUTPUT, Settings
 from nst.silence import silent_stderr
 
 EXAMPLES = """\
@@ -96,9 +97,9 @@ def build_parser() -> argparse.ArgumentParser:
                 options["metavar"] = "{" + ",".join(parse.words) + "}"
             if "nargs" not in options:
                 options["type"] = _checked(parse)
-        groups[spec.metadata["group"]].add_argument(
-            f"--{spec.name}", default=spec.default, help=text, **options
-        )
+        # What is not given is left out: ``Settings`` knows the preset's default.
+        options["default"] = argparse.SUPPRESS
+        groups[spec.metadata["group"]].add_argument(f"--{spec.name}", help=text, **options)
     loudness = groups[OUTPUT].add_mutually_exclusive_group()
     loudness.add_argument("--quiet", action="store_true", help="print nothing but errors")
     loudness.add_argument(
@@ -123,6 +124,7 @@ def run(settings: Settings, quiet: bool, verbose: bool) -> None:
     from tqdm import tqdm
 
     nst_utils.make_deterministic()
+    columns = ["J", "J_content", "J_style", *(["J_tv"] if settings.tv_weight else [])]
     with contextlib.ExitStack() as stack:
         bar: tqdm | None = None
 
@@ -130,19 +132,21 @@ def run(settings: Settings, quiet: bool, verbose: bool) -> None:
             nonlocal bar
             if quiet:
                 return
+            several = step.scales > 1
             if bar is None:
                 options = {"total": step.epochs, "disable": None, "leave": False}
                 bar = stack.enter_context(tqdm(**options, dynamic_ncols=True))
-                _print(f"{'iteration':>9}  {'J':>10}  {'J_content':>10}  {'J_style':>10}")
+                heads = [f"{'scale':>5}"] * several + [f"{name:>10}" for name in columns]
+                _print("  ".join(["iteration", *heads]))
             costs = step.costs
             parts = f"content {costs.content:.2e}, style {costs.style:.2e}"
-            bar.set_postfix_str(f"J {costs.total:.2e}, {parts}", refresh=False)
+            of = f"scale {step.scale}/{step.scales}, " if several else ""
+            bar.set_postfix_str(f"{of}J {costs.total:.2e}, {parts}", refresh=False)
             bar.update(step.iteration - bar.n)
             if step.iteration % settings.print_every == 0 or step.iteration == step.epochs:
-                _print(
-                    f"{step.iteration:9}  {costs.total:10.4e}  {costs.content:10.4e}  "
-                    f"{costs.style:10.4e}"
-                )
+                scale = [f"{step.scale:5}"] * several
+                cells = [f"{cost:10.4e}" for cost, _ in zip(costs, columns)]
+                _print("  ".join([f"{step.iteration:9}", *scale, *cells]))
 
         folder = nst_utils.run_job(job, None if quiet else _say, on_step)
     if not quiet and (folder.finished or not settings.dry_run):

@@ -13,21 +13,23 @@ the total cost and its gradient, the optimizer, and the loop that moves the pict
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 import tensorflow as tf
 
-from nst import images, jobs, networks, plan, precision, weights
+from nst import colours, jobs, networks, plan, precision, pyramid, weights
 from nst.errors import DivergedError, MemoryLimitError
 from nst.jobs import Job
 from nst.objective import Objective
-from nst.optimizers import Adam
+from nst.optimizers import LBFGS, Adam
+from nst.pictures import Pictures, resize
 from nst.precision import Precision
 from nst.run_folder import FINISHED, RunFolder
 from nst.settings import Settings
 from nst.step import Step
+from nst.tile_graph import Graphs
 from nst.tiling import WHOLE, Plan
 from nst.vgg import VGG
 from nst.weights import Weights
@@ -39,92 +41,153 @@ NOISE = 20.0  # the start image's noise is uniform in -NOISE..NOISE around the m
 
 
 def build_vgg(weights: Weights, settings: Settings, dtype: tf.DType = tf.float32) -> VGG:
-    """Return the network up to the deepest content or style layer of ``settings``.
+    """Return the network up to the deepest layer that ``settings`` need.
 
     Raises WeightsError if the network of ``weights`` lacks one of them.
     """
-    outputs = dict(settings.content_layers) | dict(settings.style_layers)
+    outputs = dict(settings.used_content_layers) | dict(settings.used_style_layers)
     return VGG(weights, tuple(outputs), settings.pooling, dtype)
+
+
+# --- The total cost ----------------------------------------------------------------------------
+
+
+def build_objective(
+    content: np.ndarray | None,
+    style: np.ndarray | Sequence[np.ndarray],
+    weights: Weights,
+    settings: Settings | None = None,
+    *,
+    content_masks: Sequence[np.ndarray] = (),
+    style_masks: Sequence[np.ndarray] = (),
+    dtype: tf.DType = tf.float32,
+    plan: Plan = WHOLE,
+) -> Objective:
+    """Return the total cost J of ``settings``: image -> (costs, gradient), at full size.
+
+    content, style, masks: as for ``transfer_style``. dtype: number type of the convolutions.
+    """
+    settings = settings or Settings()
+    graphs = Graphs(build_vgg(weights, settings, dtype), settings)
+    pictures = _pictures(content, style, settings, content_masks, style_masks)
+    return Objective(graphs, pictures, plan)
+
+
+def _pictures(
+    content: np.ndarray | None,
+    style: np.ndarray | Sequence[np.ndarray],
+    settings: Settings,
+    content_masks: Sequence[np.ndarray],
+    style_masks: Sequence[np.ndarray],
+) -> Pictures:
+    """What the transfer sees, at full size."""
+    styles = [style] if isinstance(style, np.ndarray) else list(style)
+    size = settings.image_size[::-1] if content is None else content.shape[:2]
+    seen = content
+    for number, of_style in enumerate(styles):
+        seen, styles[number] = colours.prepare(content, of_style, settings.preserve_colors)
+    return Pictures(size, seen, tuple(styles), tuple(content_masks), tuple(style_masks))
 
 
 # --- Optimisation ------------------------------------------------------------------------------
 
 
 def start_image(
-    content: np.ndarray,
-    style: np.ndarray,
-    mean: np.ndarray,
-    settings: Settings,
-    start: np.ndarray | None = None,
+    pictures: Pictures, mean: np.ndarray, settings: Settings, start: np.ndarray | None = None
 ) -> np.ndarray:
     """Return the image that the optimisation starts from, (H, W, 3) float32, 0..255.
 
-    content: (H, W, 3), 0..255; style and start: any size, stretched to that of the content. mean:
-    the mean pixel, (3,).
+    mean: the mean pixel, (3,). start: (H, W, 3) of any size instead of ``settings.init``; it and
+    the first style are stretched to the size of ``pictures``.
     noisy_content is noise_ratio * U(-20, 20) + (1 - noise_ratio) * content, around the mean pixel.
     """
-    height, width = content.shape[:2]
     if start is not None or settings.init == "style":
-        other = style if start is None else start
-        resized = tf.image.resize(other, (height, width), "bicubic", antialias=True)
-        return np.clip(resized.numpy(), 0, 255)
+        other = pictures.styles[0] if start is None else start
+        return np.array(resize(other, pictures.size), np.float32)
     ratio = {"content": 0.0, "noise": 1.0}.get(settings.init, settings.noise_ratio)
+    content = mean if ratio == 1 else pictures.content
     random = np.random.default_rng(settings.seed)
-    image = np.empty(content.shape, np.float32)
-    for row, of_content in zip(image, content):  # by rows, to need little memory
+    image = np.empty((*pictures.size, 3), np.float32)
+    for row, of_content in zip(
+        image, np.broadcast_to(content, image.shape)
+    ):  # to need little memory
         noise = random.uniform(-NOISE, NOISE, row.shape)
         row[:] = np.clip(mean + ratio * noise + (1 - ratio) * (of_content - mean), 0, 255)
     return image
 
 
-def build_optimizer(settings: Settings) -> Adam:
-    """Return the optimizer of ``settings``."""
-    return Adam(settings.learning_rate)
+def build_optimizer(settings: Settings, size: tuple[int, int]) -> Adam | LBFGS:
+    """Return the optimizer of ``settings`` for images of ``size``, (height, width)."""
+    if settings.optimizer == "adam":
+        return Adam(settings.learning_rate)
+    return LBFGS(plan.lbfgs_memory(size))
 
 
 def transfer_style(
-    content: np.ndarray,
-    style: np.ndarray,
+    content: np.ndarray | None,
+    style: np.ndarray | Sequence[np.ndarray],
     weights: Weights,
     settings: Settings | None = None,
     *,
+    content_masks: Sequence[np.ndarray] = (),
+    style_masks: Sequence[np.ndarray] = (),
     start: np.ndarray | None = None,
     chosen: Precision | None = None,
-    tiling: Plan = WHOLE,
+    plans: Sequence[Plan] | None = None,
 ) -> Iterator[Step]:
     """Repaint ``content`` in the style of ``style``; yield the start image and every iteration.
 
-    content, style: (H, W, 3), sRGB, 0..255; their sizes may differ.
+    content: (H, W, 3), sRGB, 0..255; None for a texture of the size ``settings.image_size``.
+    style: one such picture or several, of any sizes; not used where beta is 0.
     settings: weights of the cost, layers, start, epochs; the default settings if None.
+    content_masks: (H, W) float32, 0..1, one for each style: where in the picture it is painted.
+    style_masks: likewise, of the size of each style: where it is taken from.
     start: (H, W, 3) image to start from instead of ``settings.init``, any size.
     chosen: number type of the convolutions, if it was chosen already.
-    tiling: how the evaluation is cut into tiles; the result does not depend on it.
+    plans: how the evaluation of each scale is cut into tiles; the result does not depend on it.
 
-    Each Step carries the costs of the very image it carries. Raises WeightsError for a layer that
-    the network lacks, and DivergedError, without yielding it, for an image whose cost is not
+    Each Step carries the costs of the very image it carries, but that with
+    ``preserve_colors="luminance"`` these are the costs before the colours were restored. Raises
+    WeightsError for a layer that the network lacks, UsageError for masks or weights of another
+    number than the styles, and DivergedError, without yielding it, for an image whose cost is not
     finite.
     """
     settings = settings or Settings()
-    chosen = chosen or precision.choose(settings.precision)
-    vgg = build_vgg(weights, settings, chosen.dtype)
     began = time.perf_counter()
-    objective = Objective(vgg, content, style, settings, tiling)
-    optimizer = build_optimizer(settings)
-    image = start_image(content, style, weights.mean, settings, start)
-    state = optimizer.init(image)
-    gradient = np.zeros_like(image)
-    for iteration in range(settings.epochs + 1):
-        if iteration:
-            image, state = optimizer.step(image, gradient, state)
-            gradient = None  # its memory is wanted for the next one
-        costs, gradient = objective(image)
-        if not math.isfinite(costs.total):
-            raise DivergedError(
-                f"the cost is not finite at iteration {iteration}; lower --learning_rate, or use "
-                "--precision float32"
-            )
-        seconds = time.perf_counter() - began
-        yield Step(iteration, settings.epochs, 1, image, costs, seconds)
+    chosen = chosen or precision.choose(settings.precision)
+    graphs = Graphs(build_vgg(weights, settings, chosen.dtype), settings)
+    full = _pictures(content, style, settings, content_masks, style_masks)
+    factors = pyramid.factors(settings, full.size)
+    ends = pyramid.last_iterations(settings, len(factors))
+    image, iteration = None, 0
+    for scale, (factor, end) in enumerate(zip(factors, ends, strict=True), 1):
+        pictures = full.scaled(factor)
+        objective = Objective(graphs, pictures, plans[scale - 1] if plans else WHOLE)
+        if image is None:
+            image = start_image(pictures, weights.mean, settings, start)
+        else:
+            image = resize(image, pictures.size)
+        of_content = None if content is None else resize(content, pictures.size)
+        optimizer = build_optimizer(settings, pictures.size)
+        state, shown, costs = optimizer.init(image), None, None
+        while iteration <= end:
+            if shown is None or not np.array_equal(image, shown):  # else it has converged
+                found, gradient = objective(image)
+                following, state = optimizer.step(image, found.total, gradient, state)
+                gradient = None  # its memory is wanted for the next one
+                if state.accepted:
+                    shown, costs = image, found
+                image = following
+            if not math.isfinite(costs.total):
+                raise DivergedError(
+                    f"the cost is not finite at iteration {iteration}; lower --learning_rate, or "
+                    "use --precision float32"
+                )
+            picture = colours.restore(shown, of_content, settings.preserve_colors)
+            seconds = time.perf_counter() - began
+            yield Step(iteration, settings.epochs, scale, len(factors), picture, costs, seconds)
+            iteration += 1
+        image, objective, state, following = shown, None, None, None
 
 
 def make_deterministic() -> None:
@@ -157,18 +220,23 @@ def run_job(
         return folder
     network = weights.load(file)
     settings = job.settings
-    wanted = dict(settings.content_layers + settings.style_layers)
+    wanted = dict(settings.used_content_layers + settings.used_style_layers)
     networks.layers_up_to(network.network, wanted)  # before anything is made: does it have them?
-    chosen = precision.choose(job.settings.precision)
-    size, style_size = job.content.rgb.shape[:2], job.style.rgb.shape[:2]
-    foretold = plan.choose(job.settings, network.network, chosen.dtype.name, size, style_size)
-    say(f"Content   {_described(job.content)}")
-    say(f"Style     {_described(job.style)}")
+    chosen = precision.choose(settings.precision)
+    forecasts = plan.choose(
+        settings,
+        network.network,
+        chosen.dtype.name,
+        job.size,
+        [s.rgb.shape[:2] for s in job.styles],
+    )
+    for line in jobs.describe(job):
+        say(line)
     say(f"Network   {network.network} ({file.source}, SHA-256 {file.sha256[:12]})")
     say(f"Precision {chosen.dtype.name} ({chosen.reason})")
-    for line in plan.describe(foretold, job.settings.epochs, chosen.rate):
+    for line in plan.describe(forecasts, settings, chosen.rate):
         say(line)
-    if job.settings.dry_run:
+    if settings.dry_run:
         return folder
     if folder.unfinished:
         say(f"{folder.path}: an unfinished run is started again.")
@@ -177,19 +245,21 @@ def run_job(
         if not folder.begin(
             network={"name": network.network, "source": file.source, "sha256": file.sha256},
             precision=chosen.dtype.name,
-            size={"width": size[1], "height": size[0]},
-            tiles=foretold.tiles,
-            foretold_memory_bytes=round(foretold.memory),
+            size={"width": job.size[1], "height": job.size[0]},
+            scales=[{"width": f.size[1], "height": f.size[0], "tiles": f.tiles} for f in forecasts],
+            foretold_memory_bytes=round(max(forecast.memory for forecast in forecasts)),
         ):
             return folder
         for step in transfer_style(
-            job.content.rgb,
-            job.style.rgb,
+            job.content.rgb if job.content else None,
+            [style.rgb for style in job.styles],
             network,
-            job.settings,
+            settings,
+            content_masks=job.content_masks,
+            style_masks=job.style_masks,
             start=job.start.rgb if job.start else None,
             chosen=chosen,
-            tiling=foretold.plan,
+            plans=[forecast.plan for forecast in forecasts],
         ):
             last = step
             folder.record(step)
@@ -206,7 +276,8 @@ def run_job(
     except (MemoryError, tf.errors.ResourceExhaustedError):
         folder.fail("failed")
         raise MemoryLimitError(
-            f"{job.content.path}: not enough memory; use a smaller --image_size or --max_memory"
+            f"{' with '.join(job.stems)}: not enough memory; "
+            "use a smaller --image_size or --max_memory"
         ) from None
     except Exception:
         folder.fail("failed")
@@ -222,14 +293,6 @@ def _ignore(line: str) -> None:
 
 def _to_stderr(line: str) -> None:
     print(line, file=sys.stderr)
-
-
-def _described(picture: images.Picture) -> str:
-    height, width = picture.rgb.shape[:2]
-    description = f"{picture.path}, {width} x {height}"
-    if picture.file_size != (width, height):
-        description += " from {} x {}".format(*picture.file_size)
-    return "; ".join((description, *picture.notes))
 
 
 class NeuralStyleTransfer:

@@ -29,7 +29,7 @@ from PIL import Image  # noqa: E402
 import nst_utils  # noqa: E402
 from nst import weights  # noqa: E402
 from nst.networks import layers_up_to  # noqa: E402
-from nst.objective import Objective  # noqa: E402
+from nst.pictures import Pictures  # noqa: E402
 from nst.settings import Settings  # noqa: E402
 from nst.tiling import WHOLE, Plan  # noqa: E402
 
@@ -127,15 +127,16 @@ def main() -> None:
         enlarged(ROOT / "images" / name, options.image_size)
         for name in ("temple.jpg", "starlit_harbour.jpg")
     )
-    image = nst_utils.start_image(content, style, network.mean, settings)
+    pictures = Pictures(content.shape[:2], content, (style,))
+    image = nst_utils.start_image(pictures, network.mean, settings)
     baseline = plain(network, content, style)
     candidates = {"plain float32": lambda x: [part.numpy() for part in baseline(tf.constant(x))]}
     tiled = Plan((("pool2", options.tile_size), (None, None)))
     for dtype in (tf.float32, tf.bfloat16):
-        vgg = nst_utils.build_vgg(network, settings, dtype)
         for name, plan in (("", WHOLE), (f" tiles {options.tile_size}", tiled)):
-            evaluate = Objective(vgg, content, style, settings, plan)
-            candidates[f"ours {dtype.name}{name}"] = evaluate
+            candidates[f"ours {dtype.name}{name}"] = nst_utils.build_objective(
+                content, style, network, settings, dtype=dtype, plan=plan
+            )
     work = operations(settings, content.shape, network)
     times = {name: seconds(lambda f=f: f(image), options.repeats) for name, f in candidates.items()}
     report = {

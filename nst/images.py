@@ -103,10 +103,11 @@ def find(name: str, setting: str) -> Path:
     return path
 
 
-def read(path: Path, long_side: int | None = None) -> Picture:
+def read(path: Path, long_side: int | None = None, factor: float = 1.0) -> Picture:
     """Read the first frame of a picture, upright, in sRGB, shrunk on load.
 
     long_side: the longer side in pixels, never enlarged; None keeps the size of the file.
+    factor: by which that size is changed once more, larger or smaller.
     Raises PictureError, naming the file, for anything that is not a whole picture.
     """
     try:
@@ -117,7 +118,7 @@ def read(path: Path, long_side: int | None = None) -> Picture:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             file.seek(0)
             with silent_stderr(), Image.open(file, formats=FORMATS) as image:
-                return _decode(path, sha256, image, long_side)
+                return _decode(path, sha256, image, long_side, factor)
     except PictureError:
         raise
     except UnidentifiedImageError:
@@ -174,23 +175,27 @@ def _unknown_format(path: Path) -> str:
     return f"is not a picture that can be read ({known} and a few more); give another file"
 
 
-def _decode(path: Path, sha256: str, image: Image.Image, long_side: int | None) -> Picture:
+def _decode(
+    path: Path, sha256: str, image: Image.Image, long_side: int | None, factor: float
+) -> Picture:
     if image.width * image.height > MAX_PIXELS:
         raise PictureError(f"{path}: {_too_large()}")
     notes: list[str] = []
     full_long_side = max(image.size)
     full_size = image.size
-    if long_side is not None:
+    scale = factor * (1.0 if long_side is None else min(1.0, long_side / full_long_side))
+    size = tuple(max(1, round(side * scale)) for side in full_size)
+    if size[0] * size[1] > MAX_PIXELS:
+        raise PictureError(f"{path}: would be {size[0]} x {size[1]}; use a smaller --style_scale")
+    shrink = 2 * scale
+    if shrink < 1:
         # JPEG halves its size while decoding; twice the target leaves the filter enough to do.
-        shrink = min(1.0, 2 * long_side / full_long_side)
         image.draft(image.mode, tuple(max(1, round(side * shrink)) for side in image.size))
     image.load()
     profile = image.info.get("icc_profile")
     orientation = _orientation(image, notes)
     image = _eight_bit(image, notes)
 
-    scale = 1.0 if long_side is None else min(1.0, long_side / full_long_side)
-    size = tuple(max(1, round(side * scale)) for side in full_size)
     if image.size != size:
         image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
     if orientation in UPRIGHT:

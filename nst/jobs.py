@@ -4,39 +4,173 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from nst import images
-from nst.errors import OutputError
+from nst.errors import OutputError, PictureError, UsageError
 from nst.images import Picture
+from nst.pictures import resize
 from nst.settings import START_WORDS, Settings
+
+MASKS = ("content_mask", "style_mask")
+LEAST_MASS = 1e-3  # share of a picture that a mask must leave
 
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to make. ``start`` is the picture of ``--init FILE``, None for its words."""
+    """One picture to make.
+
+    content: None for a texture. styles: none where there is no style cost and no start from it.
+    start: the picture of ``--init FILE``, None for its words. content_mask, style_mask: the masks
+    as they were read; content_masks, style_masks: (H, W) float32, 0..1, of the size they mask.
+    """
 
     settings: Settings
-    content: Picture
-    style: Picture
+    content: Picture | None
+    styles: tuple[Picture, ...]
     start: Picture | None
+    content_mask: tuple[Picture, ...] = ()
+    style_mask: tuple[Picture, ...] = ()
+    content_masks: tuple[np.ndarray, ...] = ()
+    style_masks: tuple[np.ndarray, ...] = ()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the picture to make, in pixels."""
+        return self.content.rgb.shape[:2] if self.content else self.settings.image_size[::-1]
+
+    @property
+    def stems(self) -> tuple[str, str]:
+        """What the run folder is called after: the stems of content and styles."""
+        content = self.content.path.stem if self.content else "texture"
+        return content, "+".join(style.path.stem for style in self.styles) or "reconstruction"
+
+    @property
+    def pictures(self) -> dict[str, list[Picture]]:
+        """Every picture that was read, by its role."""
+        return {
+            "content": [self.content] if self.content else [],
+            "style": list(self.styles),
+            "start": [self.start] if self.start else [],
+            "content_mask": list(self.content_mask),
+            "style_mask": list(self.style_mask),
+        }
 
 
 def prepare(settings: Settings) -> Job:
     """Read the pictures and check the output folder, making nothing.
 
-    Raises PictureError or OutputError.
+    Raises PictureError, UsageError or OutputError.
     """
-    content_path = images.find(settings.content_image_filename, "content_image_filename")
-    style_path = images.find(settings.style_image_filename, "style_image_filename")
-    start_path = None
+    _check_counts(settings)
+    content_path = start_path = None
+    if settings.content_image_filename is not None:
+        content_path = images.find(settings.content_image_filename, "content_image_filename")
+    style_paths = []
+    if settings.beta or settings.init == "style":
+        names = settings.style_image_filename
+        style_paths = [images.find(name, "style_image_filename") for name in names]
     if settings.init not in START_WORDS:
         start_path = images.find(settings.init, f"init ({', '.join(START_WORDS)}, or a file)")
+    for setting in MASKS:
+        _find_masks(settings, setting)  # before anything is read
     check_output(Path(settings.output_dir))
-    long_side = None if settings.image_size == "original" else settings.image_size
-    content = images.read(content_path, long_side)
-    # Strokes keep their size in the result when both pictures have the same long side.
-    style = images.read(style_path, content.long_side)
-    start = images.read(start_path, content.long_side) if start_path else None
-    return Job(settings, content, style, start)
+
+    content = None
+    if content_path:
+        long_side = None if settings.image_size == "original" else settings.image_size
+        content = images.read(content_path, long_side)
+    size = content.rgb.shape[:2] if content else settings.image_size[::-1]
+    styles = tuple(_read_style(path, settings, max(size)) for path in style_paths)
+    start = images.read(start_path, max(size)) if start_path else None
+    content_mask, content_masks = _read_masks(settings, "content_mask", [size] * len(styles))
+    of_styles = [style.rgb.shape[:2] for style in styles]
+    style_mask, style_masks = _read_masks(settings, "style_mask", of_styles)
+    return Job(
+        settings,
+        content,
+        styles,
+        start,
+        content_mask,
+        style_mask,
+        content_masks,
+        style_masks,
+    )
+
+
+def describe(job: Job) -> list[str]:
+    """Tell a user which pictures are used, and for what."""
+    settings, lines = job.settings, []
+    if job.content is None:
+        height, width = job.size
+        lines.append(f"Texture   {width} x {height}, without a content picture")
+    else:
+        without = "" if settings.alpha else "; alpha is 0: for size and start only"
+        lines.append(f"Content   {_described(job.content)}{without}")
+    for style, share in zip(job.styles, settings.style_shares(len(job.styles))):
+        weight = f", weight {share:.3g}" if len(job.styles) > 1 else ""
+        without = "" if settings.beta else "; beta is 0: for the start only"
+        lines.append(f"Style     {_described(style)}{weight}{without}")
+    if not job.styles:
+        lines.append("Style     none, as beta is 0: the content is reconstructed")
+    lines += [f"Mask      {_described(mask)}" for mask in job.content_mask + job.style_mask]
+    if settings.optimizer == "lbfgs" and "learning_rate" in settings.changed():
+        lines.append("          learning_rate has no effect: lbfgs finds its own step size")
+    return lines
+
+
+def _described(picture: Picture) -> str:
+    height, width = picture.rgb.shape[:2]
+    description = f"{picture.path}, {width} x {height}"
+    if picture.file_size != (width, height):
+        description += " from {} x {}".format(*picture.file_size)
+    return "; ".join((description, *picture.notes))
+
+
+def _check_counts(settings: Settings) -> None:
+    """Raise UsageError unless there is one of everything for each style."""
+    styles = len(settings.style_image_filename)
+    if styles > 1 and not (settings.style_weights or settings.content_mask):
+        raise UsageError(
+            f"style_image_filename: {styles} styles for one picture; mix them with "
+            "--style_weights, or give each a --content_mask"
+        )
+    for name in ("style_weights", "content_mask", "style_mask"):
+        values = getattr(settings, name)
+        if values and len(values) != styles:
+            raise UsageError(f"{name}: {len(values)} for {styles} styles; give one for each")
+
+
+def _read_style(path: Path, settings: Settings, long_side: int) -> Picture:
+    """Read a style; strokes keep their size in the result if ``long_side`` is the content's."""
+    if settings.style_size is not None:
+        long_side = None if settings.style_size == "original" else settings.style_size
+    return images.read(path, long_side, settings.style_scale)
+
+
+def _find_masks(settings: Settings, setting: str) -> list[Path]:
+    """The files of ``content_mask`` or ``style_mask``; none where there is no style cost."""
+    names = getattr(settings, setting) if settings.beta else None
+    return [images.find(name, setting) for name in names or ()]
+
+
+def _read_masks(
+    settings: Settings, setting: str, sizes: list[tuple[int, int]]
+) -> tuple[tuple[Picture, ...], tuple[np.ndarray, ...]]:
+    """Read masks and stretch each to its size, (height, width)."""
+    paths = _find_masks(settings, setting)
+    pictures = tuple(images.read(path, max(size)) for path, size in zip(paths, sizes))
+    return pictures, tuple(_fit_mask(*item, setting) for item in zip(pictures, sizes))
+
+
+def _fit_mask(mask: Picture, size: tuple[int, int], setting: str) -> np.ndarray:
+    """Return a mask as (height, width) float32, 0..1, of ``size``; transparent parts are 0."""
+    shades = mask.rgb.mean(axis=2, dtype=np.float32) / 255
+    if mask.alpha is not None:  # the picture was shown on white
+        shades = np.clip(shades - (1 - mask.alpha / np.float32(255)), 0, 1)
+    if shades.mean(dtype=np.float64) < LEAST_MASS:
+        raise PictureError(f"{mask.path}: the mask is black; paint white where --{setting} applies")
+    return resize(shades, size)
 
 
 def check_output(folder: Path) -> None:

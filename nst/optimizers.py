@@ -1,11 +1,23 @@
-"""Optimizers: settings only; their state is a separate value passed in and out."""
+"""Optimizers of a picture within 0..255: settings only; their state is a separate value.
 
+All have ``init(image) -> state`` and ``step(image, cost, gradient, state) -> (image, state)``:
+given cost and gradient of the image that was asked for last, they return the next one to evaluate.
+``state.accepted`` tells whether the image just judged was taken; where it was not, the picture is
+still the one taken before.
+
+A file holds 0..255 only. Without bounds an optimizer would hide style in values that saving cuts
+off, so they are part of the optimisation.
+"""
+
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-ROWS = 256  # rows of the picture that are worked on at a time, to need little memory
+from nst.blocks import dot, row_blocks
+
+LOW, HIGH = 0.0, 255.0
 
 
 class AdamState(NamedTuple):
@@ -14,15 +26,12 @@ class AdamState(NamedTuple):
     count: int
     first: np.ndarray
     second: np.ndarray
+    accepted: bool = True
 
 
 @dataclass(frozen=True)
 class Adam:
-    """Adam (Kingma and Ba 2015, in the order of the end of its section 2), kept within 0..255.
-
-    A file holds 0..255 only. Without the projection the optimizer would hide style in values that
-    saving cuts off.
-    """
+    """Adam (Kingma and Ba 2015, in the order of the end of its section 2), projected to 0..255."""
 
     learning_rate: float
     beta_1: float = 0.9
@@ -34,7 +43,7 @@ class Adam:
         return AdamState(0, np.zeros_like(image), np.zeros_like(image))
 
     def step(
-        self, image: np.ndarray, gradient: np.ndarray, state: AdamState
+        self, image: np.ndarray, cost: float, gradient: np.ndarray, state: AdamState
     ) -> tuple[np.ndarray, AdamState]:
         """Move an image (H, W, 3) float32 against the gradient of the cost.
 
@@ -43,13 +52,150 @@ class Adam:
         count = state.count + 1
         rate = self.learning_rate * np.sqrt(1 - self.beta_2**count) / (1 - self.beta_1**count)
         moved = np.empty_like(image)
-        for top in range(0, len(image), ROWS):
-            rows = slice(top, top + ROWS)
+        for rows in row_blocks(image):
             first, second, slope = state.first[rows], state.second[rows], gradient[rows]
             first *= np.float32(self.beta_1)
             first += np.float32(1 - self.beta_1) * slope
             second *= np.float32(self.beta_2)
             second += np.float32(1 - self.beta_2) * np.square(slope)
             step = np.float32(rate) * first / (np.sqrt(second) + np.float32(self.epsilon))
-            np.clip(image[rows] - step, 0, 255, out=moved[rows])
+            np.clip(image[rows] - step, LOW, HIGH, out=moved[rows])
         return moved, AdamState(count, state.first, state.second)
+
+
+class LBFGSState(NamedTuple):
+    """State of L-BFGS.
+
+    accepted: whether the image judged last was taken. image, cost, gradient: of the one that was
+    taken last, None before the first. direction, length: the next trial is the image plus length
+    times direction, clipped. rejected: trials in a row that were not taken. pairs: (change of the
+    image, change of the gradient), the oldest first.
+    """
+
+    accepted: bool = False
+    image: np.ndarray | None = None
+    cost: float = math.inf
+    gradient: np.ndarray | None = None
+    direction: np.ndarray | None = None
+    length: float = 1.0
+    rejected: int = 0
+    pairs: tuple[tuple[np.ndarray, np.ndarray], ...] = ()
+
+
+@dataclass(frozen=True)
+class LBFGS:
+    """Limited-memory BFGS (Nocedal and Wright 2006, algorithms 7.4 and 7.5) within bounds.
+
+    The two loops run in the subspace of the pixels that are free to move: those at a bound with the
+    slope pointing outwards are left out (two-metric projection, Bertsekas 1982), and so keep their
+    curvature out of the others'. The trial is clipped to the bounds. It is taken if the cost is
+    lower, without asking for more: nearly always at full length, so an evaluation is an iteration.
+    Otherwise the length shrinks to the minimum of a parabola through what is known.
+
+    memory: pairs that are kept.
+    """
+
+    memory: int = 20
+    low: float = LOW
+    high: float = HIGH
+
+    def init(self, image: np.ndarray) -> LBFGSState:
+        """Return the state before the first image."""
+        return LBFGSState()
+
+    def step(
+        self, image: np.ndarray, cost: float, gradient: np.ndarray, state: LBFGSState
+    ) -> tuple[np.ndarray, LBFGSState]:
+        """Judge an image, float32 of any shape, and return the next trial and the new state.
+
+        cost: a number that is not finite is judged as too high. The state keeps ``image`` and
+        ``gradient``, which the caller must not change.
+        """
+        if state.image is None or cost < state.cost:
+            pairs = state.pairs
+            if state.image is not None:
+                pairs = self._remember(pairs, image - state.image, gradient - state.gradient)
+            direction = self._direction(image, gradient, pairs)
+            state = LBFGSState(True, image, cost, gradient, direction, pairs=pairs)
+        else:
+            state = self._shorter(image, cost, state)
+        trial = np.empty_like(state.image)
+        for rows in row_blocks(trial):
+            moved = state.image[rows] + np.float32(state.length) * state.direction[rows]
+            np.clip(moved, self.low, self.high, out=trial[rows])
+        return trial, state
+
+    def _shorter(self, image: np.ndarray, cost: float, state: LBFGSState) -> LBFGSState:
+        """Shorten a step whose end was no better; after several, forget the curvature."""
+        slope = dot(state.gradient, image - state.image)
+        shorter = 0.5
+        if math.isfinite(cost) and slope < 0:
+            shorter = min(0.5, max(0.1, -slope / (2 * (cost - state.cost - slope))))
+        state = state._replace(
+            accepted=False, rejected=state.rejected + 1, length=state.length * shorter
+        )
+        if state.rejected == MOST_REJECTED and state.pairs:
+            direction = self._direction(state.image, state.gradient, ())
+            state = state._replace(direction=direction, length=FORGOTTEN, pairs=())
+        return state
+
+    def _remember(
+        self, pairs: tuple, moved: np.ndarray, change: np.ndarray
+    ) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+        """Add a pair, if the curvature along it is positive, and drop the oldest."""
+        curvature = dot(moved, change)
+        if curvature <= LEAST_CURVATURE * math.sqrt(dot(moved, moved) * dot(change, change)):
+            return pairs
+        return (*pairs, (moved, change))[-self.memory :]
+
+    def _direction(
+        self,
+        image: np.ndarray,
+        gradient: np.ndarray,
+        pairs: tuple[tuple[np.ndarray, np.ndarray], ...],
+    ) -> np.ndarray:
+        """Minus the inverse Hessian times the gradient, in the subspace of the free pixels."""
+        free = np.empty(image.shape, bool)
+        direction = np.empty_like(gradient)
+        for rows in row_blocks(image):
+            x, slope = image[rows], gradient[rows]
+            free[rows] = ~(((x <= self.low) & (slope > 0)) | ((x >= self.high) & (slope < 0)))
+            direction[rows] = np.where(free[rows], -slope, 0)
+        used = []
+        for moved, change in reversed(pairs):
+            curvature, lengths = _dot_of_free(moved, change, free), _norms(moved, change, free)
+            if curvature <= LEAST_CURVATURE * lengths:
+                continue
+            share = dot(moved, direction) / curvature
+            _add_to_free(direction, -share, change, free)
+            used.append((moved, change, curvature, share))
+        if used:
+            _, change, curvature, _ = used[0]
+            direction *= np.float32(curvature / _dot_of_free(change, change, free))
+        else:
+            size = float(np.abs(direction).mean(dtype=np.float64))
+            direction *= np.float32(FIRST * (self.high - self.low) / max(size, TINY))
+        for moved, change, curvature, share in reversed(used):
+            _add_to_free(direction, share - dot(change, direction) / curvature, moved, free)
+        return direction
+
+
+FIRST = 0.04  # mean length of the first step, in times the range between the bounds
+FORGOTTEN = 0.1  # of that length after the curvature was forgotten
+MOST_REJECTED = 4  # trials in a row
+LEAST_CURVATURE = 1e-6  # of a pair, as the cosine of its parts
+TINY = 1e-30
+
+
+def _dot_of_free(one: np.ndarray, other: np.ndarray, free: np.ndarray) -> float:
+    return sum(float(np.vdot(one[r] * free[r], other[r])) for r in row_blocks(one))
+
+
+def _norms(one: np.ndarray, other: np.ndarray, free: np.ndarray) -> float:
+    return math.sqrt(_dot_of_free(one, one, free) * _dot_of_free(other, other, free))
+
+
+def _add_to_free(total: np.ndarray, factor: float, part: np.ndarray, free: np.ndarray) -> None:
+    """Add ``factor * part`` to the free pixels of ``total``, in place."""
+    for rows in row_blocks(total):
+        total[rows] += np.float32(factor) * part[rows] * free[rows]

@@ -5,20 +5,27 @@ the deeper ones, which need a fifth of the memory, at once or by larger tiles.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import psutil
 
+from nst import pyramid
 from nst.errors import MemoryLimitError
 from nst.networks import channels, layers_up_to
+from nst.pictures import scaled_size
 from nst.settings import Settings
 from nst.tiling import WHOLE, Plan, StagePlan, Tile, halo
 
 MARGIN = 0.9  # of the free memory is used
-# Bytes a pixel for image, its predecessor, gradient, two moments, content, and writing a frame.
-PICTURE_BYTES = 5 * 12 + 3 + 12
+# Bytes a pixel for image, its successor, gradient, content, styles, and writing a frame.
+PICTURE_BYTES = 3 * 12 + 2 * 12 + 12
+OPTIMIZER_BYTES = {"adam": 2 * 12, "lbfgs": 5 * 12}
+PAIR_BYTES = 2 * 12
+MOST_PAIRS, FEWEST_PAIRS, PAIR_PIXELS = 20, 4, 80_000_000  # of L-BFGS
+GUIDE_BYTES = 6  # a pixel of a mask at all grids
 # Working memory of TensorFlow and oneDNN beside the tensors: traced graphs, reordered kernels.
 FIXED_BYTES = 300e6
 # Peak memory of evaluating a tile, in times the size of all its activations (benchmarks/memory.py).
@@ -34,11 +41,12 @@ TILE_SIZES = (8192, 6144, 4096, 3072, 2048, 1536, 1024, 768, 512, 384, 256, 128,
 class Forecast:
     """A plan and what it will take.
 
-    tiles: tiles of each stage. halo: of the first stage, in pixels. memory: peak in bytes.
-    operations: of one evaluation, multiplications and additions.
+    size: (height, width) of the scale. tiles: tiles of each stage. halo: of the first stage, in
+    pixels. memory: peak in bytes. operations: of one evaluation, multiplications and additions.
     """
 
     plan: Plan
+    size: tuple[int, int]
     tiles: tuple[int, ...]
     halo: int
     memory: float
@@ -46,17 +54,52 @@ class Forecast:
 
 
 def choose(
-    settings: Settings, network: str, dtype: str, size: tuple[int, int], style_size: tuple[int, int]
-) -> Forecast:
-    """Return the fastest plan within the memory budget of ``settings``.
+    settings: Settings,
+    network: str,
+    dtype: str,
+    size: tuple[int, int],
+    style_sizes: Sequence[tuple[int, int]],
+) -> list[Forecast]:
+    """Return the fastest plan of each scale within the memory budget of ``settings``.
 
-    size, style_size: (height, width) of content and style in pixels. dtype: name of the type of
-    the convolutions. Raises MemoryLimitError, with the smallest budget that would do.
+    size, style_sizes: (height, width) of the picture and the styles in pixels. dtype: name of the
+    type of the convolutions. Raises MemoryLimitError, with the smallest budget that would do.
     """
     resident = psutil.Process().memory_info().rss
     budget = settings.max_memory or resident + MARGIN * free_memory()
+    return [
+        _choose_scale(
+            settings,
+            network,
+            dtype,
+            scaled_size(size, factor),
+            [scaled_size(style, factor) for style in style_sizes],
+            resident,
+            budget,
+        )
+        for factor in pyramid.factors(settings, size)
+    ]
+
+
+def lbfgs_memory(size: tuple[int, int]) -> int:
+    """How many pairs L-BFGS keeps for an image of ``size``, (height, width).
+
+    It depends on nothing else, so that the result does not depend on the machine's memory.
+    """
+    return min(MOST_PAIRS, max(FEWEST_PAIRS, PAIR_PIXELS // math.prod(size)))
+
+
+def _choose_scale(
+    settings: Settings,
+    network: str,
+    dtype: str,
+    size: tuple[int, int],
+    style_sizes: Sequence[tuple[int, int]],
+    resident: int,
+    budget: float,
+) -> Forecast:
     forecasts = [
-        forecast(plan, settings, network, dtype, size, style_size, resident)
+        forecast(plan, settings, network, dtype, size, style_sizes, resident)
         for plan in _plans(settings)
     ]
     fitting = [found for found in forecasts if found.memory <= budget]
@@ -89,32 +132,52 @@ def forecast(
     network: str,
     dtype: str,
     size: tuple[int, int],
-    style_size: tuple[int, int],
+    style_sizes: Sequence[tuple[int, int]],
     resident: int,
 ) -> Forecast:
-    """Foretell what a plan takes. resident: bytes that the process holds already."""
+    """Foretell what a plan takes at one scale. resident: bytes that the process holds already."""
     layers = layers_up_to(network, [name for name, _ in _taps(settings)])
     stages = plan.stages(layers)
     of_content = _stage_forecasts(stages, settings, dtype, size, plan)
-    of_style = _stage_forecasts(stages, settings, dtype, style_size, plan)
-    memory = resident + FIXED_BYTES + PICTURE_BYTES * math.prod(size)
+    found = [
+        *of_content,
+        *(
+            f
+            for style in style_sizes
+            for f in _stage_forecasts(stages, settings, dtype, style, plan)
+        ),
+    ]
+    of_pixel = PICTURE_BYTES + OPTIMIZER_BYTES[settings.optimizer]
+    if settings.optimizer == "lbfgs":
+        of_pixel += PAIR_BYTES * lbfgs_memory(size)
+    memory = resident + FIXED_BYTES + of_pixel * math.prod(size)
+    memory += GUIDE_BYTES * len(settings.content_mask or ()) * math.prod(size)
     memory += sum(stage.kept for stage in of_content)
-    memory += max(stage.peak for stage in (*of_content, *of_style))
+    memory += max(stage.peak for stage in found)
     operations = sum(stage.operations for stage in of_content)
     around = halo(stages[0].layers) if of_content[0].tiles > 1 else 0
-    return Forecast(plan, tuple(stage.tiles for stage in of_content), around, memory, operations)
+    tiles = tuple(stage.tiles for stage in of_content)
+    return Forecast(plan, size, tiles, around, memory, operations)
 
 
-def describe(found: Forecast, epochs: int, rate: float) -> list[str]:
+def describe(found: Sequence[Forecast], settings: Settings, rate: float) -> list[str]:
     """Tell a user what a run will take. rate: operations a second of a typical convolution."""
-    if max(found.tiles) == 1:
-        lines = ["Plan      the whole picture at once"]
+    ends = pyramid.last_iterations(settings, len(found))
+    lines = []
+    if len(found) > 1:
+        sizes = (f"{scale.size[1]} x {scale.size[0]}" for scale in found)
+        lines.append(f"Scales    {', '.join(sizes)}, up to iterations {', '.join(map(str, ends))}")
+    finest = found[-1]
+    if max(finest.tiles) == 1:
+        lines.append("Plan      the whole picture at once")
     else:
-        tiles = " + ".join(map(str, found.tiles))
-        lines = [f"Plan      {tiles} tiles, the first with a halo of {found.halo} pixels"]
-    seconds = (epochs + 1) * found.operations / (EFFICIENCY * rate)
-    lines.append(f"Memory    up to about {_text(found.memory)}")
-    lines.append(f"Time      about {_duration(seconds)} for {epochs} epochs")
+        tiles = " + ".join(map(str, finest.tiles))
+        lines.append(f"Plan      {tiles} tiles, the first with a halo of {finest.halo} pixels")
+    counts = np.diff(ends, prepend=-1)
+    operations = sum(count * scale.operations for count, scale in zip(counts, found))
+    seconds = operations / (EFFICIENCY * rate)
+    lines.append(f"Memory    up to about {_text(max(scale.memory for scale in found))}")
+    lines.append(f"Time      about {_duration(seconds)} for {settings.epochs} epochs")
     if seconds > LONG:
         lines.append(
             "          A smaller --image_size or fewer --epochs take less; "
@@ -140,7 +203,7 @@ class _StageForecast:
 
 
 def _taps(settings: Settings) -> tuple[tuple[str, float], ...]:
-    return settings.content_layers + settings.style_layers
+    return settings.used_content_layers + settings.used_style_layers
 
 
 def _plans(settings: Settings) -> Iterator[Plan]:
@@ -176,7 +239,7 @@ def _stage_forecasts(
                 operations += 2 * 9 * depth * channels(layer) * here
             depth = channels(layer)
             activations += depth * here
-            if layer in dict(settings.content_layers):
+            if layer in dict(settings.used_content_layers):
                 to_content = operations
                 if plan.keep_content or number:
                     kept += depth * here * ITEM[dtype] * height * width

@@ -26,6 +26,7 @@ from nst import __version__, images
 from nst.errors import OutputError
 from nst.files import file_hash, write_atomically
 from nst.jobs import Job
+from nst.pictures import resize
 from nst.step import Step
 from nst.weights import WeightsFile
 
@@ -65,7 +66,7 @@ class RunFolder:
         ``overwrite`` else one of the same pictures; else the first free name.
         """
         job = self.job
-        base = Path(job.settings.output_dir) / f"{_stem(job.content.path)}__{_stem(job.style.path)}"
+        base = Path(job.settings.output_dir) / "__".join(map(_shortened, job.stems))
         manifests = {path: _manifest(path) for path in _numbered(base)}
         path, manifest = next(
             (item for item in manifests.items() if item[1].get("identity") == self.identity),
@@ -202,7 +203,9 @@ class RunFolder:
             "nst:iteration": str(step.iteration),
             "nst:identity": json.dumps(self.identity),
         }
-        return images.png_bytes(step.image, self.job.content.alpha, provenance)
+        alpha = self.job.content.alpha if self.job.content else None
+        # Frames of coarse scales have the size of the result, to be looked at in one row.
+        return images.png_bytes(resize(step.image, self.job.size), alpha, provenance)
 
     def _write_costs(self) -> None:
         text = io.StringIO()
@@ -217,13 +220,14 @@ class RunFolder:
             "status": status,
             "identity": self.identity,
             "settings": asdict(job.settings),
+            "changed_from_preset": job.settings.changed(),
             "inputs": _inputs(job),
             "files": {
-                "content": str(job.content.path),
-                "style": str(job.style.path),
-                "start": str(job.start.path) if job.start else None,
+                role: [
+                    {"path": str(p.path), "size": p.file_size, "sha256": p.sha256} for p in found
+                ]
+                for role, found in job.pictures.items()
             },
-            "file_sizes": {"content": job.content.file_size, "style": job.style.file_size},
             "versions": _versions(),
             **self._facts,
         }
@@ -242,8 +246,8 @@ class RunFolder:
             self._lock = None
 
 
-def _stem(path: Path) -> str:
-    stem = os.fsencode(path.stem)[:LONGEST_STEM]
+def _shortened(stem: str) -> str:
+    stem = os.fsencode(stem)[:LONGEST_STEM]
     return stem.decode(sys.getfilesystemencoding(), "ignore") or "picture"
 
 
@@ -269,17 +273,14 @@ def _is_empty(path: Path) -> bool:
         return False
 
 
-def _inputs(job: Job) -> dict[str, str | None]:
-    return {
-        "content_sha256": job.content.sha256,
-        "style_sha256": job.style.sha256,
-        "start_sha256": job.start.sha256 if job.start else None,
-    }
+def _inputs(job: Job) -> dict[str, list[str]]:
+    return {role: [picture.sha256 for picture in found] for role, found in job.pictures.items()}
 
 
 def _identity(job: Job, weights: WeightsFile) -> dict[str, Any]:
     """What decides the picture, on one machine and with the same versions."""
-    identity = {**job.settings.identity(), **_inputs(job), "weights_sha256": weights.sha256}
+    inputs = {f"{role}_sha256": hashes for role, hashes in _inputs(job).items()}
+    identity = {**job.settings.identity(), **inputs, "weights_sha256": weights.sha256}
     if job.start:
         identity["init"] = "file"
     return json.loads(json.dumps(identity))  # as it comes back from the manifest

@@ -3,14 +3,25 @@
 The command line, the Python API and ``run.json`` all read them from ``Settings``.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
 from typing import Any
 
-from nst import networks
 from nst.errors import UsageError
+from nst.parsers import (
+    PIXELS,
+    Choice,
+    Number,
+    Optional,
+    OrWord,
+    Several,
+    file_name,
+    image_size,
+    layer_weights,
+    memory_size,
+    switch,
+)
+from nst.presets import PRESETS
 
 PICTURES, COST, OPTIMISATION, MACHINE, OUTPUT = GROUPS = (
     "Pictures",
@@ -20,175 +31,109 @@ PICTURES, COST, OPTIMISATION, MACHINE, OUTPUT = GROUPS = (
     "Output",
 )
 
-
-@dataclass(frozen=True)
-class Number:
-    """A parser for finite numbers of ``kind`` in [low, high], or (low, high] if ``above_low``."""
-
-    kind: type
-    low: float
-    high: float
-    above_low: bool = False
-
-    @property
-    def range(self) -> str:
-        """The allowed values in words."""
-        noun = "a whole number" if self.kind is int else "a number"
-        if self.above_low:
-            return f"{noun} above {self.low:g} and up to {self.high:,.12g}"
-        return f"{noun} from {self.low:g} to {self.high:,.12g}"
-
-    def __call__(self, value: Any) -> float:
-        """Return ``value`` (a number or its text) as ``kind``; ValueError outside the range."""
-        try:
-            number = self.kind(value)
-            whole = self.kind is float or number == float(value)
-        except (TypeError, ValueError, OverflowError):
-            whole = False
-        if (
-            not whole
-            or isinstance(value, bool)
-            or not math.isfinite(number)
-            or not self.low <= number <= self.high
-            or (self.above_low and number == self.low)
-        ):
-            raise ValueError(f"must be {self.range}, not {str(value)!r}")
-        return number
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A parser for one of a few words."""
-
-    words: tuple[str, ...]
-
-    @property
-    def range(self) -> str:
-        """The allowed values in words."""
-        return ", ".join(self.words[:-1]) + " or " + self.words[-1]
-
-    def __call__(self, value: Any) -> str:
-        """Return ``value`` if it is one of the words, else raise ValueError."""
-        if value not in self.words:
-            raise ValueError(f"must be {self.range}, not {str(value)!r}")
-        return value
-
-
 START_WORDS = ("noisy_content", "content", "noise", "style")
-PIXELS = Number(int, 1, 100_000)
-
-
-def image_size(value: Any) -> int | str:
-    """A long side in pixels, or the word ``original``; ValueError otherwise."""
-    try:
-        return value if value == "original" else PIXELS(value)
-    except ValueError as error:
-        raise ValueError(str(error).replace(", not", " or the word original, not")) from None
-
-
-def file_name(value: Any) -> str:
-    """A path as text; ValueError if it is empty or no path at all."""
-    if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
-        raise ValueError(f"must be the name of a file or folder, not {str(value)!r}")
-    return str(value)
-
-
-def layer_weights(value: Any) -> tuple[tuple[str, float], ...]:
-    """Layers with their weights, from names such as ``conv4_1`` and ``conv4_1:0.5``.
-
-    A layer without a weight counts 1; the weights are scaled to sum to 1. Pairs (layer, weight)
-    are taken too. Raises ValueError.
-    """
-    pairs = []
-    if not isinstance(value, str | list | tuple):
-        raise ValueError(f"must be layers, or pairs of layer and weight, not {value!r}")
-    for item in [value] if isinstance(value, str) else value:
-        if isinstance(item, str):
-            name, colon, weight = item.partition(":")
-        elif isinstance(item, list | tuple) and len(item) == 2:
-            name, colon, weight = item[0], ":", item[1]
-        else:
-            raise ValueError(f"must be layers, or pairs of layer and weight, not {item!r}")
-        if name not in networks.layers("VGG-19"):
-            raise ValueError(f"must name VGG layers such as conv4_2 or pool3, not {name!r}")
-        if name in dict(pairs):
-            raise ValueError(f"must name each layer once, but {name} is there twice")
-        try:
-            pairs.append((name, Number(float, 0, 1e12, above_low=True)(weight if colon else 1)))
-        except ValueError as error:
-            raise ValueError(f"is given a weight for {name} that {error}") from None
-    if not pairs:
-        raise ValueError("must name at least one layer")
-    total = sum(weight for _, weight in pairs)
-    return tuple((name, weight / total) for name, weight in pairs)
-
-
-def optional_file_name(value: Any) -> str | None:
-    """Like ``file_name``, but None stands for 'not given'."""
-    return None if value is None else file_name(value)
-
-
-def memory_size(value: Any) -> int | None:
-    """Bytes, from a number or a text such as ``800M`` or ``4G`` (decimal); None stays None."""
-    if value is None:
-        return None
-    text = str(value).strip().upper().removesuffix("B")
-    factor = {"K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}.get(text[-1:], 1)
-    try:
-        return int(factor * Number(float, 1, 10**15)(text[:-1] if factor > 1 else text))
-    except ValueError:
-        raise ValueError(f"must be a size such as 800M or 4G, not {str(value)!r}") from None
-
-
-def optional_pixels(value: Any) -> int | None:
-    """Like ``PIXELS``, but None stands for 'not given'."""
-    return None if value is None else PIXELS(value)
-
-
-def switch(value: Any) -> bool:
-    """True or False; ValueError otherwise."""
-    if not isinstance(value, bool):
-        raise ValueError(f"must be True or False, not {str(value)!r}")
-    return value
+WEIGHT = Number(float, 0, 1e12)
 
 
 def _setting(default: Any, group: str, help: str, parse: Callable, **extra: Any) -> Any:
     return field(default=default, metadata={"group": group, "help": help, "parse": parse, **extra})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Settings:
-    """The settings of one run, validated; raises UsageError for a value out of its range."""
+    """The settings of one run, validated.
 
-    content_image_filename: str = _setting(
+    Those that are not given have the defaults of ``preset``, or else those declared here. Raises
+    UsageError for a value out of its range, and for values that contradict each other.
+    """
+
+    preset: str = _setting(
+        "classic",
+        OPTIMISATION,
+        "defaults for the other settings, which may still be given: classic has those told here, "
+        "fast makes a good picture in the fewest seconds, painting the best one at the size of a "
+        "screen, poster a large one to print",
+        Choice(tuple(PRESETS)),
+    )
+    content_image_filename: str | None = _setting(
         "temple.jpg",
         PICTURES,
         "content picture: what is painted; a bare name is also looked for in images/",
-        file_name,
+        Optional(file_name),
         metavar="FILE",
     )
-    style_image_filename: str = _setting(
-        "starlit_harbour.jpg",
+    style_image_filename: tuple[str, ...] = _setting(
+        ("starlit_harbour.jpg",),
         PICTURES,
-        "style picture: how it is painted; a bare name is also looked for in images/",
-        file_name,
+        "style picture: how it is painted; likewise; several are mixed by --style_weights, or each "
+        "goes to its own --content_mask",
+        Several(file_name),
         metavar="FILE",
+        nargs="+",
     )
-    image_size: int | str = _setting(
+    style_weights: tuple[float, ...] | None = _setting(
+        None,
+        PICTURES,
+        "how much each of several styles counts; scaled to sum to 1",
+        Optional(Several(Number(float, 0, 1e12, above_low=True))),
+        metavar="WEIGHT",
+        nargs="+",
+    )
+    image_size: int | str | tuple[int, int] = _setting(
         400,
         PICTURES,
-        "long side of the result in pixels, never enlarged; 'original' keeps the content's size",
+        "long side of the result in pixels, never enlarged; 'original' keeps the content's size; "
+        "WIDTHxHEIGHT makes a texture of this size without a content picture (--alpha 0)",
         image_size,
         metavar="PIXELS",
     )
+    style_size: int | str | None = _setting(
+        None,
+        PICTURES,
+        "long side of the style picture in pixels, never enlarged, or 'original'; without it that "
+        "of the content; larger makes larger strokes",
+        Optional(OrWord("original", PIXELS)),
+        metavar="PIXELS",
+    )
+    style_scale: float = _setting(
+        1.0,
+        PICTURES,
+        "resize the style picture once more by this factor, which may enlarge it",
+        Number(float, 0.01, 100),
+        metavar="FACTOR",
+    )
+    content_mask: tuple[str, ...] | None = _setting(
+        None,
+        PICTURES,
+        "greyscale pictures, one for each style: where in the content it is painted (white), and "
+        "where not (black); stretched to fit",
+        Optional(Several(file_name)),
+        metavar="FILE",
+        nargs="+",
+    )
+    style_mask: tuple[str, ...] | None = _setting(
+        None,
+        PICTURES,
+        "likewise: where in the style picture the style is taken from",
+        Optional(Several(file_name)),
+        metavar="FILE",
+        nargs="+",
+    )
+    preserve_colors: str = _setting(
+        "none",
+        PICTURES,
+        "keep the colours of the content: luminance paints the brightness alone, match gives the "
+        "style picture the content's colours first",
+        Choice(("none", "luminance", "match")),
+    )
     alpha: float = _setting(
-        10.0, COST, "weight of the content cost", Number(float, 0, 1e12), metavar="WEIGHT"
+        10.0, COST, "weight of the content cost; 0 leaves it out", WEIGHT, metavar="WEIGHT"
     )
     beta: float = _setting(
-        40.0, COST, "weight of the style cost", Number(float, 0, 1e12), metavar="WEIGHT"
+        40.0, COST, "weight of the style cost; 0 leaves it out", WEIGHT, metavar="WEIGHT"
     )
     tv_weight: float = _setting(
-        0.0, COST, "weight of the total variation cost", Number(float, 0, 1e12), metavar="WEIGHT"
+        0.0, COST, "weight of the total variation cost", WEIGHT, metavar="WEIGHT"
     )
     content_layers: tuple = _setting(
         ("conv4_2",),
@@ -213,16 +158,26 @@ class Settings:
         COST,
         "VGG weights: MatConvNet .mat or Keras .h5; else a file in pretrained-model/, else "
         "Keras' VGG-19, downloaded, else the VGG-16 of the installed packages",
-        optional_file_name,
+        Optional(file_name),
         metavar="FILE",
     )
     epochs: int = _setting(
-        200, OPTIMISATION, "iterations of the optimizer", Number(int, 1, 1_000_000), metavar="N"
+        200,
+        OPTIMISATION,
+        "iterations of the optimizer, over all scales",
+        Number(int, 1, 1_000_000),
+        metavar="N",
+    )
+    optimizer: str = _setting(
+        "adam",
+        OPTIMISATION,
+        "lbfgs (limited-memory BFGS) reaches a far lower cost in as many iterations",
+        Choice(("adam", "lbfgs")),
     )
     learning_rate: float = _setting(
         2.0,
         OPTIMISATION,
-        "step size of Adam, in pixel values of 0..255",
+        "step size of adam, in pixel values of 0..255; lbfgs finds its own",
         Number(float, 0, 1000, above_low=True),
         metavar="RATE",
     )
@@ -240,6 +195,14 @@ class Settings:
         "share of noise in the start image noisy_content",
         Number(float, 0, 1),
         metavar="RATIO",
+    )
+    scales: int | str = _setting(
+        1,
+        OPTIMISATION,
+        "paint coarse to fine at N sizes, each half the next, for larger strokes; 'auto' starts at "
+        "400 pixels, for strokes that fit a large picture",
+        OrWord("auto", Number(int, 1, 12)),
+        metavar="N",
     )
     seed: int = _setting(
         0,
@@ -259,7 +222,7 @@ class Settings:
         MACHINE,
         "most memory to use, such as 800M or 4G; without it what is free, less a margin; large "
         "pictures are evaluated by tiles to stay within it, with the same result",
-        memory_size,
+        Optional(memory_size),
         metavar="SIZE",
     )
     tile_size: int | None = _setting(
@@ -267,7 +230,7 @@ class Settings:
         MACHINE,
         "evaluate by tiles of about this many pixels; deeper layers, which need less memory, use "
         "larger ones where they fit; without it tiles are used where memory asks for them",
-        optional_pixels,
+        Optional(PIXELS),
         metavar="PIXELS",
     )
     dry_run: bool = _setting(
@@ -287,21 +250,77 @@ class Settings:
         False, OUTPUT, "start again in place instead of keeping an earlier result", switch
     )
 
-    def __post_init__(self) -> None:
-        for spec in fields(self):
-            try:
-                value = spec.metadata["parse"](getattr(self, spec.name))
-            except ValueError as error:
-                raise UsageError(f"{spec.name} {error}") from None
-            object.__setattr__(self, spec.name, value)
+    def __init__(self, **given: Any) -> None:
+        known = {spec.name: spec for spec in fields(self)}
+        if unknown := sorted(set(given) - set(known)):
+            raise UsageError(f"{', '.join(unknown)}: no such setting; see --help")
+        values = {**self._defaults(given), **given}
+        for name, spec in known.items():
+            object.__setattr__(self, name, _parsed(spec, values[name]))
+        self._check()
+
+    @staticmethod
+    def _defaults(given: dict[str, Any]) -> dict[str, Any]:
+        """What the settings are that are not given."""
+        known = {spec.name: spec for spec in fields(Settings)}
+        preset = _parsed(known["preset"], given.get("preset", known["preset"].default))
+        values = {**{name: spec.default for name, spec in known.items()}, **PRESETS[preset]}
+        size = _parsed(known["image_size"], given.get("image_size", values["image_size"]))
+        if isinstance(size, tuple):  # a texture
+            values |= {"content_image_filename": None, "init": "noise"}
+        return values | {"preset": preset}
+
+    def _check(self) -> None:
+        """Raise UsageError for settings that contradict each other."""
         if self.alpha == 0 and self.beta == 0:
             raise UsageError("alpha and beta are both 0: there is nothing to minimise; raise one")
+        if isinstance(self.image_size, tuple):
+            without = "WIDTHxHEIGHT makes a texture without a content picture"
+            if self.alpha:
+                raise UsageError(f"image_size {without}: it needs --alpha 0, or else one number")
+            if self.content_image_filename is not None:
+                raise UsageError(f"image_size {without}; drop --content_image_filename")
+            if self.init in ("content", "noisy_content"):
+                raise UsageError(f"image_size {without}: --init can be noise, style or a file")
+            if self.preserve_colors != "none":
+                raise UsageError(f"image_size {without}: drop --preserve_colors")
+        elif self.content_image_filename is None:
+            raise UsageError("content_image_filename: give one, or --alpha 0 and a WIDTHxHEIGHT")
+
+    @property
+    def used_content_layers(self) -> tuple[tuple[str, float], ...]:
+        """The content layers with their weights; none where alpha is 0."""
+        return self.content_layers if self.alpha else ()
+
+    @property
+    def used_style_layers(self) -> tuple[tuple[str, float], ...]:
+        """The style layers with their weights; none where beta is 0."""
+        return self.style_layers if self.beta else ()
+
+    def style_shares(self, count: int) -> tuple[float, ...]:
+        """The weights of ``count`` styles, summing to 1; UsageError if they are of others."""
+        weights = self.style_weights or (1.0,) * count
+        if len(weights) != count:
+            raise UsageError(f"style_weights: {len(weights)} for {count} styles; give one for each")
+        return tuple(weight / sum(weights) for weight in weights)
+
+    def changed(self) -> dict[str, Any]:
+        """The settings that are not the defaults of the preset."""
+        defaults = self._defaults({"preset": self.preset, "image_size": self.image_size})
+        return {
+            spec.name: getattr(self, spec.name)
+            for spec in fields(self)
+            if getattr(self, spec.name) != _parsed(spec, defaults[spec.name])
+        }
 
     def identity(self) -> dict[str, Any]:
         """The settings that decide what the run folder holds; files are known by their hashes."""
         elsewhere = {
+            "preset",
             "content_image_filename",
             "style_image_filename",
+            "content_mask",
+            "style_mask",
             "model_path",
             "max_memory",
             "tile_size",
@@ -310,3 +329,10 @@ class Settings:
             "overwrite",
         }
         return {name: value for name, value in asdict(self).items() if name not in elsewhere}
+
+
+def _parsed(spec: Any, value: Any) -> Any:
+    try:
+        return spec.metadata["parse"](value)
+    except ValueError as error:
+        raise UsageError(f"{spec.name} {error}") from None

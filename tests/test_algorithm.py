@@ -7,10 +7,16 @@ import tensorflow as tf
 from conftest import ROOT
 from nst import images, precision
 from nst.costs import gram_matrix, gram_slope, squared_distance, style_layer_cost, style_slope
-from nst.objective import Objective
+from nst.pictures import Pictures
 from nst.settings import Settings
 from nst.vgg import VGG
-from nst_utils import build_vgg, start_image, transfer_style
+from nst_utils import build_objective, start_image, transfer_style
+
+
+def of(content, style):
+    """What a content and a style are to the algorithm."""
+    return Pictures(content.shape[:2], content, (style,))
+
 
 BLOCKS = [["conv1_1", "conv1_2"], ["conv2_1", "conv2_2"], ["conv3_1"]]
 
@@ -97,11 +103,9 @@ def test_gram_matrices_of_bfloat16_are_summed_in_float32(positions, error):
 
 
 def test_a_style_of_another_size_is_compared_per_position(vgg16, harbour):
-    settings = Settings()
-    vgg = build_vgg(vgg16, settings)
-    once = Objective(vgg, harbour, harbour, settings)
+    once = build_objective(harbour, harbour, vgg16)
     mirrored = np.concatenate([harbour, harbour[:, ::-1]], axis=1)
-    twice = Objective(vgg, harbour, mirrored, settings)
+    twice = build_objective(harbour, mirrored, vgg16)
     for layer, target in once.style_targets.items():
         difference = np.linalg.norm(twice.style_targets[layer] - target) / np.linalg.norm(target)
         assert difference < 0.5  # the borders differ; without the division it would be above 1
@@ -112,8 +116,8 @@ def test_a_style_of_another_size_is_compared_per_position(vgg16, harbour):
 @pytest.mark.parametrize("pooling", ["avg", "max"])
 def test_the_gradient_is_the_slope_of_the_cost(vgg16, temple, harbour, pooling):
     settings = Settings(tv_weight=1000, pooling=pooling, content_layers=["conv4_2", "conv2_2:0.1"])
-    objective = Objective(build_vgg(vgg16, settings), temple, harbour, settings)
-    image = start_image(temple, harbour, vgg16.mean, settings)
+    objective = build_objective(temple, harbour, vgg16, settings)
+    image = start_image(of(temple, harbour), vgg16.mean, settings)
     _, gradient = objective(image)
     gradient = gradient.astype(np.float64)
     random = np.random.default_rng(1)
@@ -161,7 +165,7 @@ def test_cost_and_gradient_against_float64(vgg16, temple, harbour, pooling, how)
     random = np.random.default_rng(0)
     image = np.clip(content + random.normal(scale=20, size=content.shape), 0, 255)
     image = image.astype(np.float32)
-    costs, gradient = Objective(build_vgg(vgg16, options), content, style, options)(image)
+    costs, gradient = build_objective(content, style, vgg16, options)(image)
 
     def cost(picture):
         return cost_in_float64(vgg16, picture, content, style, options, how)
@@ -180,7 +184,7 @@ def test_the_cost_of_a_step_is_the_cost_of_its_image(vgg16, temple, harbour):
     settings = Settings(epochs=3, precision="float32")
     steps = list(transfer_style(temple, harbour, vgg16, settings))
     assert [step.iteration for step in steps] == [0, 1, 2, 3]
-    objective = Objective(build_vgg(vgg16, settings), temple, harbour, settings)
+    objective = build_objective(temple, harbour, vgg16, settings)
     for step in steps:
         costs, _ = objective(step.image)
         assert step.costs.total == pytest.approx(float(costs.total), rel=1e-5)
@@ -192,7 +196,7 @@ def test_the_cost_of_a_step_is_the_cost_of_its_image(vgg16, temple, harbour):
 def test_adam_is_kerass_adam(vgg16, temple, harbour):
     settings = Settings(epochs=4, precision="float32", learning_rate=0.5)
     steps = list(transfer_style(temple, harbour, vgg16, settings))
-    objective = Objective(build_vgg(vgg16, settings), temple, harbour, settings)
+    objective = build_objective(temple, harbour, vgg16, settings)
     image = tf.Variable(steps[0].image)
     adam = tf.keras.optimizers.Adam(0.5, epsilon=1e-8)
     for step in steps[1:]:
@@ -205,15 +209,15 @@ def test_adam_is_kerass_adam(vgg16, temple, harbour):
 @pytest.mark.parametrize("init", ["noisy_content", "content", "noise", "style"])
 def test_start_images(temple, harbour, init):
     mean = np.array([123.68, 116.779, 103.939], np.float32)
-    image = start_image(temple, harbour, mean, Settings(init=init))
+    image = start_image(of(temple, harbour), mean, Settings(init=init))
     assert image.shape == temple.shape
     assert image.dtype == np.float32
-    assert (image == start_image(temple, harbour, mean, Settings(init=init))).all()
+    assert (image == start_image(of(temple, harbour), mean, Settings(init=init))).all()
     noise = (image - mean - 0.4 * (temple - mean)) / 0.6
     if init == "noisy_content":
         assert np.abs(noise).max() <= 20.001
         assert noise.std() == pytest.approx(20 / np.sqrt(3), rel=0.02)
-        other = start_image(temple, harbour, mean, Settings(init=init, seed=1))
+        other = start_image(of(temple, harbour), mean, Settings(init=init, seed=1))
         assert not (image == other).all()
     elif init == "content":
         np.testing.assert_allclose(image, temple, atol=1e-3)
@@ -245,10 +249,9 @@ def test_short_number_types_give_the_cost_and_gradient_of_float32(vgg16, dtype, 
     content = images.read(ROOT / "images/temple.jpg", size).rgb
     style = images.read(ROOT / "images" / style, size).rgb
     settings = Settings(epochs=50)
-    exact = Objective(build_vgg(vgg16, settings), content, style, settings)
-    short = build_vgg(vgg16, settings, tf.dtypes.as_dtype(dtype))
-    short = Objective(short, content, style, settings)
     chosen = precision.choose(dtype)
+    exact = build_objective(content, style, vgg16, settings)
+    short = build_objective(content, style, vgg16, settings, dtype=chosen.dtype)
     for step in transfer_style(content, style, vgg16, settings, chosen=chosen):
         if step.iteration in (0, settings.epochs):
             costs, gradient = exact(step.image)

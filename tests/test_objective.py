@@ -7,12 +7,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nst import networks
-from nst.objective import Objective
 from nst.settings import Settings
-from nst.tiling import Plan, grid, halo, tiles
+from nst.tiling import WHOLE, Plan, grid, halo, tiles
 from nst.vgg import VGG
 from nst.weights import Weights
-from nst_utils import build_vgg, transfer_style
+from nst_utils import build_objective, transfer_style
 from test_weights import deepened
 
 EXACT = 1e-5
@@ -27,13 +26,15 @@ def vgg19(vgg16):
     return Weights("VGG-19", vgg16.file, vgg16.mean, deepened(vgg16))
 
 
-def compared(network, settings, content, style, plan, dtype=tf.float32):
+def compared(network, settings, content, style, plan, dtype=tf.float32, **masks):
     """Whole and tiled (costs, gradient) of an image between content and noise."""
-    vgg = build_vgg(network, settings, dtype)
     random = np.random.default_rng(1)
     image = np.clip(content + random.normal(scale=30, size=content.shape), 0, 255)
     image = image.astype(np.float32)
-    return [Objective(vgg, content, style, settings, *tiling)(image) for tiling in ((), (plan,))]
+    return [
+        build_objective(content, style, network, settings, dtype=dtype, plan=tiling, **masks)(image)
+        for tiling in (WHOLE, plan)
+    ]
 
 
 def difference(one, other):
@@ -57,6 +58,9 @@ def difference(one, other):
     style_layers=SOME_LAYERS,
     pooling=st.sampled_from(["avg", "max"]),
     deep=st.booleans(),
+    styles=st.integers(1, 3),
+    masked=st.sets(st.sampled_from(["content_masks", "style_masks"])),
+    left_out=st.sampled_from([{}, {}, {"alpha": 0}, {"beta": 0}]),
 )
 def test_any_tiling_gives_the_whole(
     vgg16,
@@ -72,6 +76,9 @@ def test_any_tiling_gives_the_whole(
     style_layers,
     pooling,
     deep,
+    styles,
+    masked,
+    left_out,
 ):
     network = vgg19 if deep else vgg16
     known = networks.layers(network.network)
@@ -80,14 +87,27 @@ def test_any_tiling_gives_the_whole(
         for layers in (content_layers, style_layers)
     )
     options = Settings(
-        content_layers=content_layers, style_layers=style_layers, pooling=pooling, tv_weight=3
+        content_layers=content_layers,
+        style_layers=style_layers,
+        pooling=pooling,
+        tv_weight=3,
+        style_weights=tuple(range(1, styles + 1)),
+        **left_out,
     )
     random = np.random.default_rng(height * 1000 + width)
     content = random.uniform(0, 255, (height, width, 3)).astype(np.float32)
     ordered = [layer for layer in known if layer in cuts]
     plan = Plan(tuple(zip([*ordered, None], sizes)), keep)
+    pictures = [harbour[: style_size[0], : style_size[1]]]
+    for number in range(1, styles):
+        shape = style_size[0] + 3 * number, style_size[1], 3
+        pictures.append(random.uniform(0, 255, shape).astype(np.float32))
+    masks = {}
+    for which in masked:
+        of = [content] * styles if which == "content_masks" else pictures
+        masks[which] = [random.uniform(0, 1, p.shape[:2]).astype(np.float32) for p in of]
     (whole, gradient), (tiled, tiled_gradient) = compared(
-        network, options, content, harbour[: style_size[0], : style_size[1]], plan
+        network, options, content, pictures, plan, **masks
     )
     for one, other in zip(whole, tiled):
         assert other == pytest.approx(one, rel=EXACT, abs=1e-6 * abs(whole.total))
@@ -116,7 +136,7 @@ def test_a_run_by_tiles_makes_the_same_picture(vgg16, temple, harbour):
     options = Settings(epochs=5, precision="float32")
     plan = Plan((("pool2", 32), (None, 32)))
     whole = list(transfer_style(temple, harbour, vgg16, options))
-    tiled = list(transfer_style(temple, harbour, vgg16, options, tiling=plan))
+    tiled = list(transfer_style(temple, harbour, vgg16, options, plans=[plan]))
     assert tiled[-1].costs.total == pytest.approx(whole[-1].costs.total, rel=1e-4)
     assert np.abs(tiled[-1].image - whole[-1].image).mean() < 0.01
 

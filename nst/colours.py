@@ -1,0 +1,74 @@
+"""Keep the colours of the content.
+
+Gatys, Bethge, Hertzmann and Shechtman, Preserving Color in Neural Artistic Style Transfer, 2016
+(arXiv:1606.05897): colour matching (section 3) and luminance-only transfer (section 4).
+"""
+
+import numpy as np
+
+from nst.blocks import row_blocks
+
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of YIQ, as in the paper
+SMALLEST_DEVIATION = 1e-3  # of a channel, in pixel values: a picture of one colour has none
+
+
+def prepare(content: np.ndarray, style: np.ndarray, mode: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return content and style as the transfer is to see them.
+
+    content, style: (H, W, 3), sRGB, 0..255. mode: ``none``; ``luminance``: both grey, and the style
+    with the mean and deviation of the content's luminance; ``match``: the style with the mean and
+    covariance of the content's colours. What is changed is float32.
+    """
+    if mode == "luminance":
+        of_content, of_style = luminance(content), luminance(style)
+        factor = of_content.std() / max(of_style.std(), SMALLEST_DEVIATION)
+        of_style = np.clip((of_style - of_style.mean()) * factor + of_content.mean(), 0, 255)
+        return tuple(np.repeat(y[:, :, np.newaxis], 3, axis=2) for y in (of_content, of_style))
+    if mode == "match":
+        return content, match(style, content)
+    return content, style
+
+
+def restore(image: np.ndarray, content: np.ndarray, mode: str) -> np.ndarray:
+    """Return the finished picture: after a luminance transfer, with the content's chromaticity.
+
+    image, content: (H, W, 3) of one size; the result is float32, 0..255.
+    """
+    if mode != "luminance":
+        return image
+    restored = np.empty(image.shape, np.float32)
+    for rows in row_blocks(image):
+        of_content = content[rows].astype(np.float32)
+        change = luminance(image[rows]) - luminance(of_content)
+        np.clip(of_content + change[:, :, np.newaxis], 0, 255, out=restored[rows])
+    return restored
+
+
+def luminance(image: np.ndarray) -> np.ndarray:
+    """Luminance of a picture (H, W, 3) 0..255: (H, W) float32, 0..255."""
+    return image.astype(np.float32) @ LUMA
+
+
+def match(style: np.ndarray, content: np.ndarray) -> np.ndarray:
+    """Give a picture the mean and covariance of another one's colours.
+
+    x -> A (x - mean of style) + mean of content, A = C_content^(1/2) C_style^(-1/2) with symmetric
+    square roots (the paper's Image Analogies form). Returns (H, W, 3) float32, clipped to 0..255.
+    """
+    (mean, covariance), (target, target_covariance) = _statistics(style), _statistics(content)
+    transform = _power(target_covariance, 0.5) @ _power(covariance, -0.5)
+    matched = (style.astype(np.float32) - mean) @ transform.T.astype(np.float32) + target
+    return np.clip(matched, 0, 255).astype(np.float32)
+
+
+def _statistics(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    colours = image.reshape(-1, 3).astype(np.float32)
+    mean = colours.mean(axis=0, dtype=np.float64)
+    colours -= mean.astype(np.float32)
+    return mean.astype(np.float32), (colours.T @ colours).astype(np.float64) / len(colours)
+
+
+def _power(covariance: np.ndarray, exponent: float) -> np.ndarray:
+    values, vectors = np.linalg.eigh(covariance)
+    values = np.maximum(values, SMALLEST_DEVIATION**2)
+    return (vectors * values**exponent) @ vectors.T

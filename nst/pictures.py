@@ -1,0 +1,73 @@
+"""The pictures that one picture is made from, at one scale."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from nst.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What is painted, in which styles, and where.
+
+    size: (height, width) of the picture to make, in pixels.
+    content: (H, W, 3) sRGB, 0..255; None where there is no content cost and no content.
+    styles: (h, w, 3) each, of any size; none where there is no style cost.
+    content_masks: (H, W) float32, 0..1, one for each style, or none: where in the picture that
+        style goes. style_masks: (h, w), likewise: where in the style picture it is taken from.
+    """
+
+    size: tuple[int, int]
+    content: np.ndarray | None
+    styles: tuple[np.ndarray, ...]
+    content_masks: tuple[np.ndarray, ...] = ()
+    style_masks: tuple[np.ndarray, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, masks in (("content", self.content_masks), ("style", self.style_masks)):
+            if len(masks) not in (0, len(self.styles)):
+                raise UsageError(
+                    f"{name}_mask: {len(masks)} masks for {len(self.styles)} styles; give one mask "
+                    "for each style, in their order"
+                )
+
+    def scaled(self, factor: float) -> "Pictures":
+        """Return everything resized by ``factor``; the pictures themselves for 1."""
+        if factor == 1:
+            return self
+        size = scaled_size(self.size, factor)
+        return Pictures(
+            size,
+            None if self.content is None else resize(self.content, size),
+            tuple(resize(style, scaled_size(style.shape, factor)) for style in self.styles),
+            tuple(resize(mask, size) for mask in self.content_masks),
+            tuple(resize(mask, scaled_size(mask.shape, factor)) for mask in self.style_masks),
+        )
+
+
+def scaled_size(size: Sequence[int], factor: float) -> tuple[int, int]:
+    """(height, width) times ``factor``, at least 1 pixel each."""
+    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
+
+
+def resize(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize (H, W) or (H, W, 3), uint8 or float32, to ``size``, (height, width).
+
+    Shrinking averages (Lanczos with its support scaled), enlarging interpolates; values stay within
+    those of their kind, 0..1 for masks (H, W) and 0..255 for pictures.
+    """
+    if array.shape[:2] == size:
+        return array
+    to, how = size[::-1], Image.Resampling.LANCZOS
+    if array.dtype == np.uint8:
+        return np.asarray(Image.fromarray(array).resize(to, how))
+    planes = array[:, :, np.newaxis] if array.ndim == 2 else array
+    resized = np.empty((*size, planes.shape[2]), np.float32)
+    for index in range(planes.shape[2]):
+        plane = Image.fromarray(np.ascontiguousarray(planes[:, :, index], np.float32))
+        resized[:, :, index] = plane.resize(to, how)
+    np.clip(resized, 0, 1 if array.ndim == 2 else 255, out=resized)
+    return resized[:, :, 0] if array.ndim == 2 else resized
