@@ -25,8 +25,12 @@ examples:
       the shipped photo in the shipped style
   python nst_main.py --content_image_filename photo.jpg --style_image_filename woodcut_wave.jpg
       your photo as a woodcut
-  python nst_main.py --alpha 10 --beta 40 --epochs 500 --learning_rate 10 --image_size 600
-      larger, and closer to the style
+  python nst_main.py --content_image_filename photo.jpg --preset painting
+      the best picture at the size of a screen; --preset fast for one in seconds
+  python nst_main.py --style_image_filename woodcut_wave.jpg mosaic_sun.jpg --style_weights 3 1
+      three parts woodcut, one part mosaic
+  python nst_main.py --alpha 0 --image_size 512x512 --preset painting
+      a texture out of the style alone
 
 exit codes:
   0 done, 2 wrong usage, 3 an input picture cannot be used, 4 VGG weights missing, damaged or not

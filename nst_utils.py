@@ -28,7 +28,7 @@ from nst.pictures import Pictures, resize
 from nst.precision import Precision
 from nst.run_folder import FINISHED, RunFolder
 from nst.settings import Settings
-from nst.step import Step
+from nst.step import Costs, Step
 from nst.tile_graph import Graphs
 from nst.tiling import WHOLE, Plan
 from nst.vgg import VGG
@@ -108,9 +108,8 @@ def start_image(
     content = mean if ratio == 1 else pictures.content
     random = np.random.default_rng(settings.seed)
     image = np.empty((*pictures.size, 3), np.float32)
-    for row, of_content in zip(
-        image, np.broadcast_to(content, image.shape)
-    ):  # to need little memory
+    # By rows, to need little memory.
+    for row, of_content in zip(image, np.broadcast_to(content, image.shape)):
         noise = random.uniform(-NOISE, NOISE, row.shape)
         row[:] = np.clip(mean + ratio * noise + (1 - ratio) * (of_content - mean), 0, 255)
     return image
@@ -121,6 +120,22 @@ def build_optimizer(settings: Settings, size: tuple[int, int]) -> Adam | LBFGS:
     if settings.optimizer == "adam":
         return Adam(settings.learning_rate)
     return LBFGS(plan.lbfgs_memory(size))
+
+
+def minimise(
+    objective: Objective, optimizer: Adam | LBFGS, image: np.ndarray
+) -> Iterator[tuple[np.ndarray, Costs]]:
+    """Move an image (H, W, 3); after each evaluation yield the one taken last and its costs."""
+    state, taken, costs = optimizer.init(image), None, None
+    while True:
+        if taken is None or not np.array_equal(image, taken):  # else it has converged
+            found, gradient = objective(image)
+            following, state = optimizer.step(image, found.total, gradient, state)
+            gradient = None  # its memory is wanted for the next one
+            if state.accepted:
+                taken, costs = image, found
+            image = following
+        yield taken, costs
 
 
 def transfer_style(
@@ -148,9 +163,9 @@ def transfer_style(
 
     Each Step carries the costs of the very image it carries, but that with
     ``preserve_colors="luminance"`` these are the costs before the colours were restored. Raises
-    WeightsError for a layer that the network lacks, UsageError for masks or weights of another
-    number than the styles, and DivergedError, without yielding it, for an image whose cost is not
-    finite.
+    WeightsError for a layer that the network lacks, UsageError for masks of another size or masks
+    or weights of another number than the styles, and DivergedError, without yielding it, for an
+    image whose cost is not finite.
     """
     settings = settings or Settings()
     began = time.perf_counter()
@@ -158,9 +173,9 @@ def transfer_style(
     graphs = Graphs(build_vgg(weights, settings, chosen.dtype), settings)
     full = _pictures(content, style, settings, content_masks, style_masks)
     factors = pyramid.factors(settings, full.size)
-    ends = pyramid.last_iterations(settings, len(factors))
-    image, iteration = None, 0
-    for scale, (factor, end) in enumerate(zip(factors, ends, strict=True), 1):
+    shares = pyramid.iterations(settings, len(factors))
+    image = None
+    for scale, (factor, iterations) in enumerate(zip(factors, shares), 1):
         pictures = full.scaled(factor)
         objective = Objective(graphs, pictures, plans[scale - 1] if plans else WHOLE)
         if image is None:
@@ -169,25 +184,18 @@ def transfer_style(
             image = resize(image, pictures.size)
         of_content = None if content is None else resize(content, pictures.size)
         optimizer = build_optimizer(settings, pictures.size)
-        state, shown, costs = optimizer.init(image), None, None
-        while iteration <= end:
-            if shown is None or not np.array_equal(image, shown):  # else it has converged
-                found, gradient = objective(image)
-                following, state = optimizer.step(image, found.total, gradient, state)
-                gradient = None  # its memory is wanted for the next one
-                if state.accepted:
-                    shown, costs = image, found
-                image = following
+        evaluated = minimise(objective, optimizer, image)
+        for iteration in iterations:
+            image, costs = next(evaluated)
             if not math.isfinite(costs.total):
                 raise DivergedError(
                     f"the cost is not finite at iteration {iteration}; lower --learning_rate, or "
                     "use --precision float32"
                 )
-            picture = colours.restore(shown, of_content, settings.preserve_colors)
+            picture = colours.restore(image, of_content, settings.preserve_colors)
             seconds = time.perf_counter() - began
             yield Step(iteration, settings.epochs, scale, len(factors), picture, costs, seconds)
-            iteration += 1
-        image, objective, state, following = shown, None, None, None
+        del objective, evaluated  # their memory is wanted for the next scale
 
 
 def make_deterministic() -> None:

@@ -8,30 +8,20 @@ large matrix product, the most that the machine can do.
 """
 
 import argparse
-import json
-import os
-import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("NST_OFFLINE", "1")
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+import numpy as np
+import tensorflow as tf
+from common import IMAGES, enlarged, machine, report
 
-import numpy as np  # noqa: E402
-import tensorflow as tf  # noqa: E402
-from PIL import Image  # noqa: E402
-
-import nst_utils  # noqa: E402
-from nst import weights  # noqa: E402
-from nst.networks import layers_up_to  # noqa: E402
-from nst.pictures import Pictures  # noqa: E402
-from nst.settings import Settings  # noqa: E402
-from nst.tiling import WHOLE, Plan  # noqa: E402
+import nst_utils
+from nst import weights
+from nst.networks import layers_up_to
+from nst.pictures import Pictures
+from nst.settings import Settings
+from nst.tiling import WHOLE, Plan
 
 PRODUCT = 4096  # rows of the square matrices
 
@@ -70,14 +60,6 @@ def plain(network: weights.Weights, content: np.ndarray, style: np.ndarray) -> C
         return total, tape.gradient(total, image)
 
     return evaluate
-
-
-def enlarged(path: Path, long_side: int) -> np.ndarray:
-    """A picture of any long side, (H, W, 3) float32."""
-    with Image.open(path) as image:
-        scale = long_side / max(image.size)
-        size = [round(side * scale) for side in image.size]
-        return np.asarray(image.convert("RGB").resize(size), np.float32)
 
 
 def operations(settings: Settings, shape: tuple[int, ...], network: weights.Weights) -> float:
@@ -124,7 +106,7 @@ def main() -> None:
     settings = Settings()
     network = weights.load(weights.find(None, print))
     content, style = (
-        enlarged(ROOT / "images" / name, options.image_size)
+        enlarged(IMAGES / name, options.image_size)
         for name in ("temple.jpg", "starlit_harbour.jpg")
     )
     pictures = Pictures(content.shape[:2], content, (style,))
@@ -139,9 +121,8 @@ def main() -> None:
             )
     work = operations(settings, content.shape, network)
     times = {name: seconds(lambda f=f: f(image), options.repeats) for name, f in candidates.items()}
-    report = {
-        "machine": f"{platform.machine()}, {os.cpu_count()} processors",
-        "versions": {"tensorflow": tf.__version__, "python": platform.python_version()},
+    facts = {
+        **machine(),
         "network": network.network,
         "size": [content.shape[1], content.shape[0]],
         "repeats": options.repeats,
@@ -152,15 +133,14 @@ def main() -> None:
         "seconds_per_evaluation": times,
     }
     for key in ("machine", "versions", "network", "size", "repeats", "deterministic"):
-        print(f"{key:14} {report[key]}")
-    for name, rate in report["matrix_product_tflops"].items():
+        print(f"{key:14} {facts[key]}")
+    for name, rate in facts["matrix_product_tflops"].items():
         print(f"{'matrix product':14} {name} {rate:.2f} TFLOP/s")
     print(f"\n{'evaluation':26}{'seconds':>9}{'TFLOP/s':>9}{'times as fast':>15}")
     for name, value in times.items():
         ratio = times["plain float32"] / value
         print(f"{name:26}{value:9.3f}{work / value / 1e12:9.2f}{ratio:15.2f}")
-    if options.json:
-        Path(options.json).write_text(json.dumps(report, indent=2))
+    report(facts, options.json)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def run(folder: Path, megapixels: float, budget: str, epochs: int) -> dict:
     return {
         "size": [manifest["size"]["width"], manifest["size"]["height"]],
         "precision": manifest["precision"],
-        "tiles": manifest["tiles"],
+        "tiles": manifest["scales"][-1]["tiles"],
         "peak_bytes": manifest["peak_memory_bytes"],
         "foretold_bytes": manifest["foretold_memory_bytes"],
         "seconds_per_epoch": manifest["seconds"] / (epochs + 1),

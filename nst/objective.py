@@ -73,8 +73,10 @@ class Objective:
         self, graphs: Graphs, pictures: Pictures, stages: Sequence[StagePlan]
     ) -> Tensors:
         """Gram matrices per position of each layer, (R, C, C): one a region, or all mixed."""
-        shares = self.settings.style_shares(len(pictures.styles))
         targets: Tensors = {}
+        if not self.settings.beta:
+            return targets
+        shares = self.settings.style_shares(len(pictures.styles))
         for number, style in enumerate(pictures.styles):
             of_style = guides.pyramid(pictures.style_masks[number : number + 1])
             read = style

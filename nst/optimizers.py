@@ -180,7 +180,7 @@ class LBFGS:
         return direction
 
 
-FIRST = 0.04  # mean length of the first step, in times the range between the bounds
+FIRST = 0.08  # mean length of the first step, in times the range between the bounds
 FORGOTTEN = 0.1  # of that length after the curvature was forgotten
 MOST_REJECTED = 4  # trials in a row
 LEAST_CURVATURE = 1e-6  # of a pair, as the cosine of its parts

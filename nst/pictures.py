@@ -27,12 +27,17 @@ class Pictures:
     style_masks: tuple[np.ndarray, ...] = ()
 
     def __post_init__(self) -> None:
-        for name, masks in (("content", self.content_masks), ("style", self.style_masks)):
-            if len(masks) not in (0, len(self.styles)):
+        sizes = [self.size] * len(self.styles), [style.shape[:2] for style in self.styles]
+        both = ("content", self.content_masks), ("style", self.style_masks)
+        for (name, masks), of in zip(both, sizes):
+            if len(masks) not in (0, len(of)):
                 raise UsageError(
-                    f"{name}_mask: {len(masks)} masks for {len(self.styles)} styles; give one mask "
-                    "for each style, in their order"
+                    f"{name}_mask: {len(masks)} masks for {len(of)} styles; give one mask for each "
+                    "style, in their order"
                 )
+            for mask, size in zip(masks, of):
+                if mask.shape != size:
+                    raise UsageError(f"{name}_mask: {mask.shape} for a picture of {size}")
 
     def scaled(self, factor: float) -> "Pictures":
         """Return everything resized by ``factor``; the pictures themselves for 1."""

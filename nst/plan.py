@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import psutil
 
 from nst import pyramid
@@ -162,19 +161,19 @@ def forecast(
 
 def describe(found: Sequence[Forecast], settings: Settings, rate: float) -> list[str]:
     """Tell a user what a run will take. rate: operations a second of a typical convolution."""
-    ends = pyramid.last_iterations(settings, len(found))
+    shares = pyramid.iterations(settings, len(found))
     lines = []
     if len(found) > 1:
         sizes = (f"{scale.size[1]} x {scale.size[0]}" for scale in found)
-        lines.append(f"Scales    {', '.join(sizes)}, up to iterations {', '.join(map(str, ends))}")
+        ends = (str(share.stop - 1) for share in shares)
+        lines.append(f"Scales    {', '.join(sizes)}, up to iterations {', '.join(ends)}")
     finest = found[-1]
     if max(finest.tiles) == 1:
         lines.append("Plan      the whole picture at once")
     else:
         tiles = " + ".join(map(str, finest.tiles))
         lines.append(f"Plan      {tiles} tiles, the first with a halo of {finest.halo} pixels")
-    counts = np.diff(ends, prepend=-1)
-    operations = sum(count * scale.operations for count, scale in zip(counts, found))
+    operations = sum(len(share) * scale.operations for share, scale in zip(shares, found))
     seconds = operations / (EFFICIENCY * rate)
     lines.append(f"Memory    up to about {_text(max(scale.memory for scale in found))}")
     lines.append(f"Time      about {_duration(seconds)} for {settings.epochs} epochs")

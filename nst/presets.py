@@ -11,7 +11,7 @@ _QUASI_NEWTON = {"optimizer": "lbfgs", "alpha": 10_000.0, "scales": "auto"}
 
 PRESETS: dict[str, dict[str, Any]] = {
     "classic": {},  # the defaults of ``Settings`` to the letter
-    "fast": {**_QUASI_NEWTON, "epochs": 40},
+    "fast": {**_QUASI_NEWTON, "noise_ratio": 0.3, "epochs": 40},
     "painting": {**_QUASI_NEWTON, "epochs": 150, "image_size": 1000},
-    "poster": {**_QUASI_NEWTON, "epochs": 150, "image_size": 2400},
+    "poster": {**_QUASI_NEWTON, "epochs": 200, "image_size": 2400},
 }

@@ -31,11 +31,15 @@ def factors(settings: Settings, size: tuple[int, int]) -> list[float]:
     return [ratio**-number for number in reversed(range(count))]
 
 
-def last_iterations(settings: Settings, count: int) -> list[int]:
-    """Share the epochs among ``count`` scales, coarsest first: the last iteration of each."""
+def iterations(settings: Settings, count: int) -> list[range]:
+    """Share the iterations 0 .. epochs among ``count`` scales, coarsest first.
+
+    Iteration 0 evaluates the start image; that of every further scale is one of its iterations.
+    """
     shares = [LESS**number for number in range(count)]
-    left, ends = settings.epochs - count, []  # every scale has at least one
+    left, first, found = settings.epochs - count, 0, []  # every scale has at least one
     for number in range(count):
         done = sum(shares[: number + 1]) / sum(shares)
-        ends.append(number + 1 + round(left * done))
-    return ends
+        found.append(range(first, number + 2 + round(left * done)))
+        first = found[-1].stop
+    return found

@@ -257,3 +257,20 @@ def test_any_layer_can_be_chosen(nst, pair):
 def test_a_learning_rate_for_lbfgs_is_told_to_have_no_effect(nst, pair):
     assert "no effect" in nst(*pair, *QUICK, *LBFGS, "--learning_rate", 5, "--dry_run").err
     assert "no effect" not in nst(*pair, *QUICK, *LBFGS, "--dry_run").err
+
+
+def test_every_control_at_once_by_tiles_and_whole(nst, pair, other, masks):
+    controls = (
+        *pair, other, *QUICK, *LBFGS, "--scales", 2, "--epochs", 8, "--style_weights", 3, 1,
+        "--content_mask", *masks, "--style_mask", *masks, "--preserve_colors", "match",
+        "--style_scale", 1.5, "--tv_weight", 100, "--pooling", "max", "--alpha", 1000,
+        "--content_layers", "conv3_2:2", "pool4", "--style_layers", "conv1_2", "conv3_1:0.5",
+    )  # fmt: skip
+    made = []
+    for name, tiles in (("whole", ()), ("tiled", ("--tile_size", 16))):
+        outcome = nst(*controls, *tiles, "--output_dir", name)
+        assert outcome.code == 0
+        (path,) = Path(name).glob("*/generated_image.png")
+        made.append(pixels(path).astype(float))
+    assert "tiles, the first with a halo" in outcome.err
+    assert np.abs(made[0] - made[1]).mean() < 0.5

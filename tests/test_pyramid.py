@@ -1,6 +1,7 @@
 """Coarse to fine: sizes, shares of the iterations, and what the user sees of it."""
 
 import csv
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +28,12 @@ def test_every_scale_has_iterations_and_the_last_is_the_whole(scales, epochs, si
     assert factors == sorted(factors)
     assert len(set(factors)) == len(factors)
     assert max(size) * factors[0] >= 1
-    ends = pyramid.last_iterations(settings, len(factors))
-    counts = np.diff(ends, prepend=0)
-    assert ends[-1] == epochs
-    assert (counts >= 1).all()
-    assert (np.diff(counts) <= 1).all()  # finer scales, which cost more, get no more, but rounding
+    shares = pyramid.iterations(settings, len(factors))
+    assert [number for share in shares for number in share] == list(range(epochs + 1))
+    counts = [len(share) for share in shares]
+    assert min(counts) >= 1
+    # Finer scales, which cost more, get no more, but for rounding.
+    assert all(finer <= coarser + 1 for coarser, finer in pairwise(counts))
 
 
 @pytest.mark.parametrize(

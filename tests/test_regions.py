@@ -156,6 +156,12 @@ def test_as_many_masks_and_weights_as_styles(vgg16, temple, harbour):
             build_objective(temple, harbour, vgg16, **wrong)
 
 
+def test_masks_have_the_size_of_their_pictures(vgg16, temple, harbour):
+    for which in ("content_masks", "style_masks"):
+        with pytest.raises(UsageError, match=r"\(5, 6\) for a picture of"):
+            build_objective(temple, harbour, vgg16, **{which: [np.ones((5, 6), np.float32)]})
+
+
 def test_graphs_are_traced_once_for_all_sizes(vgg16, temple, harbour):
     from nst.objective import Objective
 

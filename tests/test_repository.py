@@ -10,9 +10,11 @@ import pytest
 
 from conftest import ROOT, pixels
 from nst.errors import ExitCode
+from nst.presets import PRESETS
 from nst.settings import Settings
 
 README = (ROOT / "README.md").read_text()
+TINY = ("--image_size", "24", "--pairs", "temple.jpg", "mosaic_sun.jpg")
 PREPARE = "python3 -m venv .venv && .venv/bin/pip install -q -r requirements.txt"
 
 
@@ -59,3 +61,38 @@ def test_ruff(command):
         [sys.executable, "-m", "ruff", *command, "."], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_readme_tells_what_the_presets_set():
+    for preset, values in PRESETS.items():
+        (row,) = (line for line in README.splitlines() if line.startswith(f"| `{preset}` |"))
+        told = re.findall(r"--(\w+) (\S+?)[ `]", row + " ")
+        assert {name: parse(name, value) for name, value in told} == values
+
+
+def parse(name, text):
+    """The value of a setting that the command line would make of ``text``."""
+    return getattr(Settings(**{name: text}), name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("script", "arguments", "made"),
+    [
+        ("figure1.py", ["--image_size", "40", "--epochs", "3", "--output"], "sheet.png"),
+        ("gallery.py", [*TINY, "--presets", "fast", "--output"], "sheet.png"),
+        (
+            "time_to_cost.py",
+            [*TINY, "--iterations", "2", "--presets", "fast", "--json"],
+            "costs.json",
+        ),
+    ],
+)
+def test_the_benchmarks_run(tmp_path, script, arguments, made):
+    done = subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / script, *arguments, tmp_path / made],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / made).stat().st_size > 500

@@ -1,0 +1,139 @@
+"""Seconds until a picture is as good as Adam makes it in plain float32, by the total cost.
+
+The cost is always the same one: J of the saved (clipped) picture in float32, alpha 10, beta 40,
+average pooling, at the size of the result. The baseline is a plain TensorFlow program with the
+settings of preset classic, on the same pictures and weights, in the same process. Seconds count
+from the pictures and weights in memory to the first picture whose J is as low, tracing of graphs
+and measuring of targets included, and the measuring of J left out.
+
+    python benchmarks/time_to_cost.py [--iterations 200 1000] [--pairs C S [C S ...]] [--json FILE]
+"""
+
+import argparse
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from common import IMAGES, PAIRS, enlarged, machine, report
+from evaluation import plain
+
+import nst_utils
+from nst import weights
+from nst.optimizers import Adam
+from nst.pictures import Pictures
+from nst.presets import PRESETS
+from nst.settings import Settings
+
+
+def baseline(network: weights.Weights, pictures: Pictures) -> Iterator[np.ndarray]:
+    """Adam on the plain float32 objective: the start image, and the one after each iteration."""
+    settings = Settings()
+    evaluate = plain(network, pictures.content, pictures.styles[0])
+    optimizer = Adam(settings.learning_rate)
+    image = nst_utils.start_image(pictures, network.mean, settings)
+    state = optimizer.init(image)
+    while True:
+        yield image
+        cost, gradient = (part.numpy() for part in evaluate(tf.constant(image)))
+        image, state = optimizer.step(image, float(cost), gradient, state)
+
+
+def preset(name: str, network: weights.Weights, pictures: Pictures) -> Iterator[np.ndarray]:
+    """The pictures of the finest scale of a preset."""
+    settings = Settings(preset=name)
+    for step in nst_utils.transfer_style(pictures.content, pictures.styles, network, settings):
+        if step.scale == step.scales:
+            yield step.image
+
+
+def timed(images: Iterator[np.ndarray]) -> Iterator[tuple[float, np.ndarray]]:
+    """(seconds spent in the generator so far, image), whatever the consumer takes."""
+    seconds = 0.0
+    while True:
+        began = time.perf_counter()
+        image = next(images, None)
+        seconds += time.perf_counter() - began
+        if image is None:
+            return
+        yield seconds, image
+
+
+def measure(
+    cost: Callable[[np.ndarray], float],
+    network: weights.Weights,
+    pictures: Pictures,
+    iterations: list[int],
+    presets: list[str],
+) -> dict:
+    """Baseline and presets on one pair."""
+    goals = {}
+    for number, (seconds, image) in enumerate(timed(baseline(network, pictures))):
+        if number in iterations:
+            goals[number] = {"J": cost(image), "seconds": seconds}
+        if number == max(iterations):
+            break
+    found = {}
+    for name in presets:
+        reached, lowest = dict.fromkeys(goals), math.inf
+        for seconds, image in timed(preset(name, network, pictures)):
+            lowest = min(lowest, cost(image))
+            for number, goal in goals.items():
+                if reached[number] is None and lowest <= goal["J"]:
+                    reached[number] = seconds
+        found[name] = {"reached": reached, "J": lowest, "seconds": seconds}
+    return {"baseline": goals, "presets": found}
+
+
+def show(found: dict) -> None:
+    """Print what was measured on one pair."""
+    for number, goal in found["baseline"].items():
+        done = f"J {goal['J']:.3e} after {goal['seconds']:.1f} s"
+        print(f"  plain float32 Adam, {number:5} iterations: {done}")
+    for name, result in found["presets"].items():
+        print(f"  {name:9} ends with J {result['J']:.3e} after {result['seconds']:.1f} s")
+        for number, seconds in result["reached"].items():
+            text = "never"
+            if seconds is not None:
+                ratio = found["baseline"][number]["seconds"] / seconds
+                text = f"after {seconds:.1f} s, {ratio:.1f} times as fast"
+            print(f"{'':12}reaches the J of {number} iterations {text}")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--image_size", type=int, default=400, help="long side in pixels")
+    parser.add_argument("--iterations", type=int, nargs="+", default=[200], help="of the baseline")
+    names = [name for name in PRESETS if name != "classic"]
+    parser.add_argument("--presets", nargs="+", default=names, choices=names)
+    parser.add_argument("--pairs", nargs="+", default=[], help="content and style files, in turn")
+    parser.add_argument("--json", metavar="FILE", help="write the numbers there, too")
+    options = parser.parse_args()
+    nst_utils.make_deterministic()
+    network = weights.load(weights.find(None, print))
+    pairs = list(zip(options.pairs[::2], options.pairs[1::2])) or PAIRS
+    facts = {**machine(), "network": network.network, "image_size": options.image_size, "pairs": {}}
+    for key in ("machine", "versions", "network", "image_size"):
+        print(f"{key:11} {facts[key]}")
+    for pair in pairs:
+        content, style = (enlarged(IMAGES / name, options.image_size) for name in pair)
+        pictures = Pictures(content.shape[:2], content, (style,))
+        objective = nst_utils.build_objective(content, style, network)
+        found = measure(
+            lambda image, of=objective: of(np.clip(image, 0, 255))[0].total,
+            network,
+            pictures,
+            options.iterations,
+            options.presets,
+        )
+        facts["pairs"][" + ".join(Path(name).stem for name in pair)] = found
+        print(f"\n{' + '.join(map(str, pair))}")
+        show(found)
+    report(facts, options.json)
+
+
+if __name__ == "__main__":
+    main()
