@@ -20,14 +20,14 @@ import numpy as np
 import tensorflow as tf
 
 from nst import colours, jobs, networks, plan, precision, pyramid, weights
-from nst.errors import DivergedError, MemoryLimitError
+from nst.errors import DivergedError, MemoryLimitError, UsageError
 from nst.jobs import Job
 from nst.objective import Objective
 from nst.optimizers import LBFGS, Adam
 from nst.pictures import Pictures, resize
 from nst.precision import Precision
 from nst.run_folder import FINISHED, RunFolder
-from nst.settings import Settings
+from nst.settings import START_WORDS, Settings
 from nst.step import Costs, Step
 from nst.tile_graph import Graphs
 from nst.tiling import WHOLE, Plan
@@ -82,10 +82,16 @@ def _pictures(
 ) -> Pictures:
     """What the transfer sees, at full size."""
     styles = [style] if isinstance(style, np.ndarray) else list(style)
-    size = settings.image_size[::-1] if content is None else content.shape[:2]
-    seen = content
-    for number, of_style in enumerate(styles):
-        seen, styles[number] = colours.prepare(content, of_style, settings.preserve_colors)
+    if settings.beta and not styles:
+        raise UsageError("style: give one, or beta 0")
+    if content is None:
+        if not isinstance(settings.image_size, tuple):
+            raise UsageError("content: give one, or alpha 0 and a pair (width, height), image_size")
+        size, seen = settings.image_size[::-1], None
+    else:
+        size, seen = content.shape[:2], colours.prepare(content, settings.preserve_colors)
+        mode = settings.preserve_colors
+        styles = [colours.prepare_style(of_style, content, mode) for of_style in styles]
     return Pictures(size, seen, tuple(styles), tuple(content_masks), tuple(style_masks))
 
 
@@ -101,8 +107,13 @@ def start_image(
     the first style are stretched to the size of ``pictures``.
     noisy_content is noise_ratio * U(-20, 20) + (1 - noise_ratio) * content, around the mean pixel.
     """
+    if start is None and settings.init not in START_WORDS:
+        raise UsageError(f"init: the picture {settings.init} is to be given as start")
+    if start is None and settings.init == "style" and not pictures.styles:
+        raise UsageError("init: there is no style to start from")
     if start is not None or settings.init == "style":
         other = pictures.styles[0] if start is None else start
+        other = colours.prepare(other, settings.preserve_colors)
         return np.array(resize(other, pictures.size), np.float32)
     ratio = {"content": 0.0, "noise": 1.0}.get(settings.init, settings.noise_ratio)
     content = mean if ratio == 1 else pictures.content
@@ -130,6 +141,8 @@ def minimise(
     while True:
         if taken is None or not np.array_equal(image, taken):  # else it has converged
             found, gradient = objective(image)
+            if not np.isfinite(gradient).all():
+                found = found._replace(total=math.nan)
             following, state = optimizer.step(image, found.total, gradient, state)
             gradient = None  # its memory is wanted for the next one
             if state.accepted:
@@ -146,6 +159,7 @@ def transfer_style(
     *,
     content_masks: Sequence[np.ndarray] = (),
     style_masks: Sequence[np.ndarray] = (),
+    style_sizes: Sequence[float] = (),
     start: np.ndarray | None = None,
     chosen: Precision | None = None,
     plans: Sequence[Plan] | None = None,
@@ -157,6 +171,8 @@ def transfer_style(
     settings: weights of the cost, layers, start, epochs; the default settings if None.
     content_masks: (H, W) float32, 0..1, one for each style: where in the picture it is painted.
     style_masks: likewise, of the size of each style: where it is taken from.
+    style_sizes: the long side that each style was asked for, if its file was smaller; coarse scales
+        have it in proportion.
     start: (H, W, 3) image to start from instead of ``settings.init``, any size.
     chosen: number type of the convolutions, if it was chosen already.
     plans: how the evaluation of each scale is cut into tiles; the result does not depend on it.
@@ -172,6 +188,7 @@ def transfer_style(
     chosen = chosen or precision.choose(settings.precision)
     graphs = Graphs(build_vgg(weights, settings, chosen.dtype), settings)
     full = _pictures(content, style, settings, content_masks, style_masks)
+    full = replace(full, style_sizes=tuple(style_sizes))
     factors = pyramid.factors(settings, full.size)
     shares = pyramid.iterations(settings, len(factors))
     image = None
@@ -183,14 +200,18 @@ def transfer_style(
         else:
             image = resize(image, pictures.size)
         of_content = None if content is None else resize(content, pictures.size)
+        # A new state for each scale: one that was carried over, resized, made L-BFGS three times
+        # worse after as many iterations, and Adam one and a half times.
         optimizer = build_optimizer(settings, pictures.size)
         evaluated = minimise(objective, optimizer, image)
         for iteration in iterations:
             image, costs = next(evaluated)
             if not math.isfinite(costs.total):
+                by_step = settings.optimizer == "adam" and iteration > 0
+                slower = "lower --learning_rate, or " if by_step else ""
                 raise DivergedError(
-                    f"the cost is not finite at iteration {iteration}; lower --learning_rate, or "
-                    "use --precision float32"
+                    f"the cost is not finite at iteration {iteration}; {slower}use --precision "
+                    "float32"
                 )
             picture = colours.restore(image, of_content, settings.preserve_colors)
             seconds = time.perf_counter() - began
@@ -231,13 +252,9 @@ def run_job(
     wanted = dict(settings.used_content_layers + settings.used_style_layers)
     networks.layers_up_to(network.network, wanted)  # before anything is made: does it have them?
     chosen = precision.choose(settings.precision)
-    forecasts = plan.choose(
-        settings,
-        network.network,
-        chosen.dtype.name,
-        job.size,
-        [s.rgb.shape[:2] for s in job.styles],
-    )
+    styles = [(s.rgb.shape[:2], asked) for s, asked in zip(job.styles, job.style_sizes)]
+    styles = styles if settings.beta else []
+    forecasts = plan.choose(settings, network.network, chosen.dtype.name, job.size, styles)
     for line in jobs.describe(job):
         say(line)
     say(f"Network   {network.network} ({file.source}, SHA-256 {file.sha256[:12]})")
@@ -265,6 +282,7 @@ def run_job(
             settings,
             content_masks=job.content_masks,
             style_masks=job.style_masks,
+            style_sizes=job.style_sizes,
             start=job.start.rgb if job.start else None,
             chosen=chosen,
             plans=[forecast.plan for forecast in forecasts],
@@ -306,14 +324,19 @@ def _to_stderr(line: str) -> None:
 class NeuralStyleTransfer:
     """One content and one style picture, for use from Python.
 
-    content_path, style_path: picture files, or bare names in ``images/``.
+    content_path, style_path: picture files, or bare names in ``images/``; no content (None) with
+        ``alpha=0, image_size=(width, height)`` makes a texture.
     model_path: VGG weights; None takes the first of the four sources (see README).
     settings: any other field of ``Settings``, for instance ``image_size=512``; ``dry_run`` has no
         meaning here.
     """
 
     def __init__(
-        self, content_path: str, style_path: str, model_path: str | None = None, **settings: object
+        self,
+        content_path: str | None,
+        style_path: str,
+        model_path: str | None = None,
+        **settings: object,
     ) -> None:
         self.settings = Settings(
             content_image_filename=content_path,

@@ -18,12 +18,13 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 from PIL import Image, ImageDraw, ImageFont  # noqa: E402
 
+from nst import images  # noqa: E402
 from nst.images import to_pixels  # noqa: E402
+from nst.pictures import resize, scaled_size  # noqa: E402
 from nst.step import Step  # noqa: E402
 
 logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its remarks on tracing
 
-IMAGES = ROOT / "images"
 PAIRS = (
     ("temple.jpg", "starlit_harbour.jpg"),
     ("temple.jpg", "woodcut_wave.jpg"),
@@ -33,12 +34,17 @@ MARGIN = 6  # pixels between the pictures of a sheet
 LETTERS = 14  # pixels
 
 
-def enlarged(path: Path, long_side: int) -> np.ndarray:
-    """A picture of any long side, (H, W, 3) float32."""
-    with Image.open(path) as image:
-        scale = long_side / max(image.size)
-        size = [round(side * scale) for side in image.size]
-        return np.asarray(image.convert("RGB").resize(size, Image.Resampling.LANCZOS), np.float32)
+def enlarged(name: str, long_side: int) -> np.ndarray:
+    """A picture file, or one of images/, at any long side: (H, W, 3) float32."""
+    rgb = images.read(images.find(name, "pairs")).rgb
+    return resize(rgb, scaled_size(rgb.shape, long_side / max(rgb.shape))).astype(np.float32)
+
+
+def pairs(names: Sequence[str]) -> Sequence[tuple[str, str]]:
+    """Content and style files, in turn; the shipped pairs if there are none."""
+    if len(names) % 2:
+        sys.exit(f"--pairs: {names[-1]} has no style")
+    return list(zip(names[::2], names[1::2])) or PAIRS
 
 
 def last(steps: Iterator[Step]) -> Step:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
-from common import IMAGES, enlarged, machine, report
+from common import enlarged, machine, report
 
 import nst_utils
 from nst import weights
@@ -106,8 +106,7 @@ def main() -> None:
     settings = Settings()
     network = weights.load(weights.find(None, print))
     content, style = (
-        enlarged(IMAGES / name, options.image_size)
-        for name in ("temple.jpg", "starlit_harbour.jpg")
+        enlarged(name, options.image_size) for name in ("temple.jpg", "starlit_harbour.jpg")
     )
     pictures = Pictures(content.shape[:2], content, (style,))
     image = nst_utils.start_image(pictures, network.mean, settings)

@@ -10,7 +10,7 @@ the layout and lose pixels.
 import argparse
 from pathlib import Path
 
-from common import IMAGES, enlarged, last, save_sheet
+from common import enlarged, last, save_sheet
 
 import nst_utils
 from nst import weights
@@ -32,7 +32,7 @@ def main() -> None:
     nst_utils.make_deterministic()
     network = weights.load(weights.find(None, print))
     content, style = (
-        enlarged(IMAGES / name, options.image_size) for name in (options.content, options.style)
+        enlarged(name, options.image_size) for name in (options.content, options.style)
     )
     common = {"optimizer": "lbfgs", "init": "noise", "epochs": options.epochs}
     rows = [[("style", style)], [("content", content)]]

@@ -1,4 +1,4 @@
-"""A contact sheet: the pictures that the presets make of several pairs, with their seconds.
+"""A contact sheet: what the presets make of several pairs at one size, with their seconds.
 
 python benchmarks/gallery.py [--image_size 400] [--pairs C S [C S ...]] [--output gallery.png]
 """
@@ -6,7 +6,7 @@ python benchmarks/gallery.py [--image_size 400] [--pairs C S [C S ...]] [--outpu
 import argparse
 from pathlib import Path
 
-from common import IMAGES, PAIRS, enlarged, last, save_sheet
+from common import enlarged, last, pairs, save_sheet
 
 import nst_utils
 from nst import weights
@@ -25,8 +25,8 @@ def main() -> None:
     nst_utils.make_deterministic()
     network = weights.load(weights.find(None, print))
     rows = []
-    for pair in list(zip(options.pairs[::2], options.pairs[1::2])) or PAIRS:
-        content, style = (enlarged(IMAGES / name, options.image_size) for name in pair)
+    for pair in pairs(options.pairs):
+        content, style = (enlarged(name, options.image_size) for name in pair)
         row = [(Path(name).stem, rgb) for name, rgb in zip(pair, (content, style))]
         for name in options.presets:
             settings = Settings(preset=name)

@@ -13,11 +13,10 @@ import argparse
 import math
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from common import IMAGES, PAIRS, enlarged, machine, report
+from common import enlarged, machine, pairs, report
 from evaluation import plain
 
 import nst_utils
@@ -114,12 +113,11 @@ def main() -> None:
     options = parser.parse_args()
     nst_utils.make_deterministic()
     network = weights.load(weights.find(None, print))
-    pairs = list(zip(options.pairs[::2], options.pairs[1::2])) or PAIRS
     facts = {**machine(), "network": network.network, "image_size": options.image_size, "pairs": {}}
     for key in ("machine", "versions", "network", "image_size"):
         print(f"{key:11} {facts[key]}")
-    for pair in pairs:
-        content, style = (enlarged(IMAGES / name, options.image_size) for name in pair)
+    for pair in pairs(options.pairs):
+        content, style = (enlarged(name, options.image_size) for name in pair)
         pictures = Pictures(content.shape[:2], content, (style,))
         objective = nst_utils.build_objective(content, style, network)
         found = measure(
@@ -129,8 +127,8 @@ def main() -> None:
             options.iterations,
             options.presets,
         )
-        facts["pairs"][" + ".join(Path(name).stem for name in pair)] = found
-        print(f"\n{' + '.join(map(str, pair))}")
+        facts["pairs"][" + ".join(pair)] = found
+        print(f"\n{' + '.join(pair)}")
         show(found)
     report(facts, options.json)
 

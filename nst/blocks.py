@@ -13,6 +13,13 @@ def row_blocks(array: np.ndarray) -> Iterator[slice]:
         yield slice(top, min(len(array), top + ROWS))
 
 
-def dot(one: np.ndarray, other: np.ndarray) -> float:
-    """Sum of the products of two float32 arrays of one shape; summed in blocks in float64."""
-    return sum(float(np.vdot(one[block], other[block])) for block in row_blocks(one))
+def dot(one: np.ndarray, other: np.ndarray, where: np.ndarray | None = None) -> float:
+    """Sum of the products of two float32 arrays of one shape, of the cells ``where`` if given.
+
+    Blocks are summed in float32, their sums in float64.
+    """
+    total = 0.0
+    for rows in row_blocks(one):
+        part = one[rows] if where is None else one[rows] * where[rows]
+        total += float(np.vdot(part, other[rows]))
+    return total

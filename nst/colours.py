@@ -12,21 +12,24 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of YIQ, as in the paper
 SMALLEST_DEVIATION = 1e-3  # of a channel, in pixel values: a picture of one colour has none
 
 
-def prepare(content: np.ndarray, style: np.ndarray, mode: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return content and style as the transfer is to see them.
+def prepare(picture: np.ndarray, mode: str) -> np.ndarray:
+    """Return a content or start picture (H, W, 3) as the transfer is to see it: grey if it is to
+    paint the ``luminance`` alone."""
+    return _grey(luminance(picture)) if mode == "luminance" else picture
 
-    content, style: (H, W, 3), sRGB, 0..255. mode: ``none``; ``luminance``: both grey, and the style
-    with the mean and deviation of the content's luminance; ``match``: the style with the mean and
-    covariance of the content's colours. What is changed is float32.
+
+def prepare_style(style: np.ndarray, content: np.ndarray, mode: str) -> np.ndarray:
+    """Return a style as the transfer is to see it.
+
+    style, content: (H, W, 3), sRGB, 0..255. mode: ``none``; ``luminance``: grey, with the mean and
+    deviation of the content's luminance; ``match``: with the mean and covariance of its colours.
     """
     if mode == "luminance":
         of_content, of_style = luminance(content), luminance(style)
         factor = of_content.std() / max(of_style.std(), SMALLEST_DEVIATION)
-        of_style = np.clip((of_style - of_style.mean()) * factor + of_content.mean(), 0, 255)
-        return tuple(np.repeat(y[:, :, np.newaxis], 3, axis=2) for y in (of_content, of_style))
-    if mode == "match":
-        return content, match(style, content)
-    return content, style
+        matched = (of_style - of_style.mean()) * factor + of_content.mean()
+        return _grey(np.clip(matched, 0, 255))
+    return match(style, content) if mode == "match" else style
 
 
 def restore(image: np.ndarray, content: np.ndarray, mode: str) -> np.ndarray:
@@ -47,6 +50,10 @@ def restore(image: np.ndarray, content: np.ndarray, mode: str) -> np.ndarray:
 def luminance(image: np.ndarray) -> np.ndarray:
     """Luminance of a picture (H, W, 3) 0..255: (H, W) float32, 0..255."""
     return image.astype(np.float32) @ LUMA
+
+
+def _grey(shades: np.ndarray) -> np.ndarray:
+    return np.repeat(shades[:, :, np.newaxis], 3, axis=2)
 
 
 def match(style: np.ndarray, content: np.ndarray) -> np.ndarray:

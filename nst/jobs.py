@@ -9,11 +9,11 @@ import numpy as np
 from nst import images
 from nst.errors import OutputError, PictureError, UsageError
 from nst.images import Picture
-from nst.pictures import resize
+from nst.pictures import LEAST_MASS, resize
 from nst.settings import START_WORDS, Settings
 
 MASKS = ("content_mask", "style_mask")
-LEAST_MASS = 1e-3  # share of a picture that a mask must leave
+OF_STYLE = ("style_weights", "content_mask", "style_mask", "preserve_colors")
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,15 @@ class Job:
         return self.content.rgb.shape[:2] if self.content else self.settings.image_size[::-1]
 
     @property
+    def style_sizes(self) -> tuple[float, ...]:
+        """The long side that each style was asked for; its file may be smaller."""
+        asked = self.settings.style_size or max(self.size)
+        return tuple(
+            self.settings.style_scale * (max(style.file_size) if asked == "original" else asked)
+            for style in self.styles
+        )
+
+    @property
     def stems(self) -> tuple[str, str]:
         """What the run folder is called after: the stems of content and styles."""
         content = self.content.path.stem if self.content else "texture"
@@ -62,7 +71,7 @@ def prepare(settings: Settings) -> Job:
 
     Raises PictureError, UsageError or OutputError.
     """
-    _check_counts(settings)
+    _check_usage(settings)
     content_path = start_path = None
     if settings.content_image_filename is not None:
         content_path = images.find(settings.content_image_filename, "content_image_filename")
@@ -107,15 +116,19 @@ def describe(job: Job) -> list[str]:
     else:
         without = "" if settings.alpha else "; alpha is 0: for size and start only"
         lines.append(f"Content   {_described(job.content)}{without}")
-    for style, share in zip(job.styles, settings.style_shares(len(job.styles))):
+    shares = settings.style_shares(len(job.styles)) if job.styles else ()
+    for style, share in zip(job.styles, shares):
         weight = f", weight {share:.3g}" if len(job.styles) > 1 else ""
         without = "" if settings.beta else "; beta is 0: for the start only"
         lines.append(f"Style     {_described(style)}{weight}{without}")
     if not job.styles:
         lines.append("Style     none, as beta is 0: the content is reconstructed")
     lines += [f"Mask      {_described(mask)}" for mask in job.content_mask + job.style_mask]
-    if settings.optimizer == "lbfgs" and "learning_rate" in settings.changed():
+    changed = settings.changed()
+    if settings.optimizer == "lbfgs" and "learning_rate" in changed:
         lines.append("          learning_rate has no effect: lbfgs finds its own step size")
+    if idle := [name for name in OF_STYLE if name in changed and not settings.beta]:
+        lines.append(f"          {', '.join(idle)}: no effect, as beta is 0")
     return lines
 
 
@@ -127,8 +140,15 @@ def _described(picture: Picture) -> str:
     return "; ".join((description, *picture.notes))
 
 
-def _check_counts(settings: Settings) -> None:
-    """Raise UsageError unless there is one of everything for each style."""
+def _check_usage(settings: Settings) -> None:
+    """Raise UsageError unless there is one of everything for each style, and sizes are sane."""
+    if isinstance(settings.image_size, tuple):
+        width, height = settings.image_size
+        if width * height > images.MAX_PIXELS:
+            raise UsageError(
+                f"image_size: {width}x{height} is more than {images.MAX_PIXELS / 1e6:.0f} "
+                "megapixels; make it smaller"
+            )
     styles = len(settings.style_image_filename)
     if styles > 1 and not (settings.style_weights or settings.content_mask):
         raise UsageError(

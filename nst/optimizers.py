@@ -108,8 +108,8 @@ class LBFGS:
     ) -> tuple[np.ndarray, LBFGSState]:
         """Judge an image, float32 of any shape, and return the next trial and the new state.
 
-        cost: a number that is not finite is judged as too high. The state keeps ``image`` and
-        ``gradient``, which the caller must not change.
+        cost: one that is not finite is judged as too high, but for the first image. The state keeps
+        ``image`` and ``gradient``, which the caller must not change.
         """
         if state.image is None or cost < state.cost:
             pairs = state.pairs
@@ -144,7 +144,7 @@ class LBFGS:
     ) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
         """Add a pair, if the curvature along it is positive, and drop the oldest."""
         curvature = dot(moved, change)
-        if curvature <= LEAST_CURVATURE * math.sqrt(dot(moved, moved) * dot(change, change)):
+        if not _is_curved(curvature, dot(moved, moved), dot(change, change)):
             return pairs
         return (*pairs, (moved, change))[-self.memory :]
 
@@ -163,15 +163,15 @@ class LBFGS:
             direction[rows] = np.where(free[rows], -slope, 0)
         used = []
         for moved, change in reversed(pairs):
-            curvature, lengths = _dot_of_free(moved, change, free), _norms(moved, change, free)
-            if curvature <= LEAST_CURVATURE * lengths:
+            curvature = dot(moved, change, free)
+            if not _is_curved(curvature, dot(moved, moved, free), dot(change, change, free)):
                 continue
             share = dot(moved, direction) / curvature
             _add_to_free(direction, -share, change, free)
             used.append((moved, change, curvature, share))
         if used:
             _, change, curvature, _ = used[0]
-            direction *= np.float32(curvature / _dot_of_free(change, change, free))
+            direction *= np.float32(curvature / dot(change, change, free))
         else:
             size = float(np.abs(direction).mean(dtype=np.float64))
             direction *= np.float32(FIRST * (self.high - self.low) / max(size, TINY))
@@ -187,12 +187,9 @@ LEAST_CURVATURE = 1e-6  # of a pair, as the cosine of its parts
 TINY = 1e-30
 
 
-def _dot_of_free(one: np.ndarray, other: np.ndarray, free: np.ndarray) -> float:
-    return sum(float(np.vdot(one[r] * free[r], other[r])) for r in row_blocks(one))
-
-
-def _norms(one: np.ndarray, other: np.ndarray, free: np.ndarray) -> float:
-    return math.sqrt(_dot_of_free(one, one, free) * _dot_of_free(other, other, free))
+def _is_curved(curvature: float, moved: float, change: float) -> bool:
+    """Whether a pair curves upwards by more than rounding."""
+    return curvature > LEAST_CURVATURE * math.sqrt(moved * change)
 
 
 def _add_to_free(total: np.ndarray, factor: float, part: np.ndarray, free: np.ndarray) -> None:

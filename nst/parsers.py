@@ -90,10 +90,9 @@ def image_size(value: Any) -> int | str | tuple[int, int]:
     try:
         if value == "original":
             return value
-        if isinstance(value, str) and "x" in value:
-            value = value.split("x")
-        if isinstance(value, list | tuple):
-            width, height = value
+        sides = value.split("x") if isinstance(value, str) and "x" in value else value
+        if isinstance(sides, list | tuple):
+            width, height = sides
             return PIXELS(width), PIXELS(height)
         return PIXELS(value)
     except ValueError:
@@ -135,7 +134,9 @@ def layer_weights(value: Any) -> tuple[tuple[str, float], ...]:
             raise ValueError(f"is given a weight for {name} that {error}") from None
     if not pairs:
         raise ValueError("must name at least one layer")
-    total = sum(weight for _, weight in pairs)
+    total = math.fsum(weight for _, weight in pairs)
+    if abs(total - 1) < 1e-9:  # weights that were scaled before stay as they are
+        return tuple(pairs)
     return tuple((name, weight / total) for name, weight in pairs)
 
 

@@ -14,7 +14,7 @@ import psutil
 from nst import pyramid
 from nst.errors import MemoryLimitError
 from nst.networks import channels, layers_up_to
-from nst.pictures import scaled_size
+from nst.pictures import scaled_size, scaled_style
 from nst.settings import Settings
 from nst.tiling import WHOLE, Plan, StagePlan, Tile, halo
 
@@ -25,6 +25,8 @@ OPTIMIZER_BYTES = {"adam": 2 * 12, "lbfgs": 5 * 12}
 PAIR_BYTES = 2 * 12
 MOST_PAIRS, FEWEST_PAIRS, PAIR_PIXELS = 20, 4, 80_000_000  # of L-BFGS
 GUIDE_BYTES = 6  # a pixel of a mask at all grids
+COLOUR_BYTES = 3 * 12  # content as it is, grey, and the picture with its colours restored
+STYLE_BYTES = 12  # a pixel of a style, some of which are changed
 # Working memory of TensorFlow and oneDNN beside the tensors: traced graphs, reordered kernels.
 FIXED_BYTES = 300e6
 # Peak memory of evaluating a tile, in times the size of all its activations (benchmarks/memory.py).
@@ -57,12 +59,13 @@ def choose(
     network: str,
     dtype: str,
     size: tuple[int, int],
-    style_sizes: Sequence[tuple[int, int]],
+    styles: Sequence[tuple[tuple[int, int], float]],
 ) -> list[Forecast]:
     """Return the fastest plan of each scale within the memory budget of ``settings``.
 
-    size, style_sizes: (height, width) of the picture and the styles in pixels. dtype: name of the
-    type of the convolutions. Raises MemoryLimitError, with the smallest budget that would do.
+    size: (height, width) of the picture in pixels. styles: the same of each style, and the long
+    side that it was asked for. dtype: name of the type of the convolutions. Raises
+    MemoryLimitError, with the smallest budget that would do.
     """
     resident = psutil.Process().memory_info().rss
     budget = settings.max_memory or resident + MARGIN * free_memory()
@@ -72,7 +75,7 @@ def choose(
             network,
             dtype,
             scaled_size(size, factor),
-            [scaled_size(style, factor) for style in style_sizes],
+            [scaled_style(*style, factor) for style in styles],
             resident,
             budget,
         )
@@ -149,7 +152,10 @@ def forecast(
     of_pixel = PICTURE_BYTES + OPTIMIZER_BYTES[settings.optimizer]
     if settings.optimizer == "lbfgs":
         of_pixel += PAIR_BYTES * lbfgs_memory(size)
+    if settings.preserve_colors != "none":
+        of_pixel += COLOUR_BYTES
     memory = resident + FIXED_BYTES + of_pixel * math.prod(size)
+    memory += STYLE_BYTES * sum(map(math.prod, style_sizes))
     memory += GUIDE_BYTES * len(settings.content_mask or ()) * math.prod(size)
     memory += sum(stage.kept for stage in of_content)
     memory += max(stage.peak for stage in found)

@@ -43,8 +43,9 @@ def _setting(default: Any, group: str, help: str, parse: Callable, **extra: Any)
 class Settings:
     """The settings of one run, validated.
 
-    Those that are not given have the defaults of ``preset``, or else those declared here. Raises
-    UsageError for a value out of its range, and for values that contradict each other.
+    Those that are not given have the defaults of ``preset``, or else those declared here; what
+    ``dataclasses.replace`` carries over counts as given. Raises UsageError for a value out of its
+    range, and for values that contradict each other.
     """
 
     preset: str = _setting(
@@ -58,7 +59,8 @@ class Settings:
     content_image_filename: str | None = _setting(
         "temple.jpg",
         PICTURES,
-        "content picture: what is painted; a bare name is also looked for in images/",
+        "content picture: what is painted; a bare name is also looked for in images/; none for a "
+        "texture",
         Optional(file_name),
         metavar="FILE",
     )

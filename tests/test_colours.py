@@ -32,13 +32,15 @@ def test_pictures_of_one_colour_can_be_matched(harbour, colour):
     plain = np.full((5, 6, 3), colour, np.uint8)
     np.testing.assert_allclose(colours.match(harbour, plain), colour, atol=1)
     assert np.isfinite(colours.match(plain, harbour)).all()
-    grey, of_style = colours.prepare(plain, harbour, "luminance")
+    grey = colours.prepare(plain, "luminance")
+    of_style = colours.prepare_style(harbour, plain, "luminance")
     assert np.isfinite(of_style).all()
     np.testing.assert_allclose(of_style.mean(), grey.mean(), atol=1)
 
 
 def test_luminance_keeps_what_is_not_luminance(temple, harbour):
-    grey, of_style = colours.prepare(temple, harbour, "luminance")
+    grey = colours.prepare(temple, "luminance")
+    of_style = colours.prepare_style(harbour, temple, "luminance")
     assert (grey[..., 0] == grey[..., 2]).all()
     assert (of_style[..., 0] == of_style[..., 1]).all()
     np.testing.assert_allclose(of_style.mean(), grey.mean(), rtol=0.05)

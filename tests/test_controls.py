@@ -90,7 +90,8 @@ def test_a_texture_needs_no_content(nst, painting):
         (("--image_size", "30x20"), "--alpha 0"),
         (("--image_size", "30x20", "--alpha", 0, "--init", "content"), "--init"),
         (("--image_size", "30x20", "--alpha", 0, "--preserve_colors", "match"), "preserve_colors"),
-        (("--image_size", "30x"), "WIDTHxHEIGHT"),
+        (("--image_size", "30x"), "WIDTHxHEIGHT, not '30x'"),
+        (("--image_size", "20000x20000", "--alpha", 0), "megapixels"),
         (("--image_size", "0x30", "--alpha", 0), "WIDTHxHEIGHT"),
         (("--scales", "many"), "the word auto"),
         (("--scales", 13), "from 1 to 12"),
@@ -146,6 +147,12 @@ def test_without_beta_no_style_is_read(nst, photo):
     photo = ("--content_image_filename", photo)
     assert nst(*photo, *missing, *QUICK, "--beta", 0).code == 0
     assert nst(*photo, *missing, *QUICK).code == 3
+
+
+def test_without_beta_settings_of_the_style_have_no_effect(nst, pair, other):
+    outcome = nst(*pair, other, *QUICK, "--beta", 0, "--style_weights", 3, 1)
+    assert outcome.code == 0
+    assert "style_weights: no effect, as beta is 0" in outcome.err
 
 
 def test_several_styles_are_mixed(nst, pair, other):

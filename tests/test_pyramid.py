@@ -72,6 +72,16 @@ def test_pictures_are_scaled_together(temple, harbour):
     assert whole.scaled(1) is whole
 
 
+def test_a_style_that_is_too_small_is_shrunk_later(temple, harbour):
+    asked = 4 * max(harbour.shape)  # of a larger file
+    whole = Pictures(temple.shape[:2], temple, (harbour,), style_sizes=(asked,))
+    assert whole.scaled(0.5).styles[0].shape == harbour.shape
+    assert whole.scaled(0.25).styles[0].shape == harbour.shape
+    assert max(whole.scaled(0.125).styles[0].shape) == max(harbour.shape) // 2
+    twice = whole.scaled(0.5).scaled(0.25)
+    assert twice.styles[0].shape == whole.scaled(0.125).styles[0].shape
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
 def test_each_scale_has_its_own_targets(vgg16, temple, harbour, optimizer):
     settings = Settings(epochs=12, scales=2, optimizer=optimizer, precision="float32")

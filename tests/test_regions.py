@@ -172,3 +172,43 @@ def test_graphs_are_traced_once_for_all_sizes(vgg16, temple, harbour):
         Objective(graphs, pictures)(pictures.content.astype(np.float32))
     (graph,) = graphs._made.values()
     assert graph.evaluate.experimental_get_tracing_count() == 1
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_a_gradient_that_is_not_finite_ends_the_run(vgg16, temple, harbour, monkeypatch, optimizer):
+    from nst.errors import DivergedError
+    from nst.objective import Objective
+
+    evaluate = Objective.__call__
+
+    def broken(self, image):
+        costs, gradient = evaluate(self, image)
+        gradient[0, 0, 0] = np.nan
+        return costs, gradient
+
+    monkeypatch.setattr(Objective, "__call__", broken)
+    with pytest.raises(DivergedError, match="iteration 0; use --precision"):
+        next(transfer_style(temple, harbour, vgg16, Settings(optimizer=optimizer)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "word"),
+    [
+        ((None, "style"), {}, "content: give one"),
+        (("content", []), {}, "style: give one"),
+        (("content", []), {"beta": 0, "init": "style"}, "no style to start from"),
+        (("content", "style"), {"init": "x.jpg"}, "x.jpg is to be given as start"),
+    ],
+)
+def test_calls_that_lack_a_picture_are_refused(vgg16, temple, harbour, arguments, settings, word):
+    pictures = {"content": temple, "style": harbour}
+    arguments = [pictures.get(name, name) if isinstance(name, str) else name for name in arguments]
+    with pytest.raises(UsageError, match=word):
+        next(transfer_style(*arguments, vgg16, Settings(**settings)))
+
+
+@pytest.mark.parametrize("value", [0.0, 2.0])
+def test_masks_from_python_are_from_0_to_1_and_not_black(vgg16, temple, harbour, value):
+    mask = np.full(temple.shape[:2], value, np.float32)
+    with pytest.raises(UsageError, match="from 0 to 1"):
+        build_objective(temple, harbour, vgg16, content_masks=[mask])

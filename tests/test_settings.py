@@ -1,13 +1,16 @@
 """Ranges, defaults and layer weights."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nst import networks
 from nst.errors import UsageError
-from nst.settings import Number, Settings, layer_weights
+from nst.parsers import Number, layer_weights
+from nst.settings import Settings
 
 
 def test_the_defaults_of_the_card():
@@ -93,3 +96,13 @@ def test_sizes_of_memory(text, size):
 
 def test_layers_without_a_weight_count_one():
     assert layer_weights(["conv4_2:3", "pool5"]) == (("conv4_2", 0.75), ("pool5", 0.25))
+
+
+@pytest.mark.parametrize("count", range(1, 12))
+def test_settings_can_be_copied_without_a_change(count):
+    layers = networks.layers("VGG-19")[:count]
+    settings = Settings(
+        style_layers=layers, content_layers=[f"{n}:{i + 0.1}" for i, n in enumerate(layers)]
+    )
+    assert replace(settings) == settings
+    assert replace(settings, epochs=7).style_layers == settings.style_layers
