@@ -18,6 +18,20 @@ def of(content, style):
     return Pictures(content.shape[:2], content, (style,))
 
 
+def assert_slope(objective, image):
+    """Check the gradient against differences of the cost, along itself and a random direction."""
+    _, gradient = objective(image)
+    gradient = gradient.astype(np.float64)
+    random = np.random.default_rng(1)
+    for direction in (gradient / np.linalg.norm(gradient), random.normal(size=image.shape)):
+        step = 0.3 / np.abs(direction).max()
+        up, _ = objective((image + step * direction).astype(np.float32))
+        down, _ = objective((image - step * direction).astype(np.float32))
+        slope = (up.total - down.total) / (2 * step)
+        scale = np.linalg.norm(gradient) * np.linalg.norm(direction)
+        assert slope == pytest.approx(np.sum(gradient * direction), abs=5e-3 * scale)
+
+
 BLOCKS = [["conv1_1", "conv1_2"], ["conv2_1", "conv2_2"], ["conv3_1"]]
 
 
@@ -118,16 +132,7 @@ def test_the_gradient_is_the_slope_of_the_cost(vgg16, temple, harbour, pooling):
     settings = Settings(tv_weight=1000, pooling=pooling, content_layers=["conv4_2", "conv2_2:0.1"])
     objective = build_objective(temple, harbour, vgg16, settings)
     image = start_image(of(temple, harbour), vgg16.mean, settings)
-    _, gradient = objective(image)
-    gradient = gradient.astype(np.float64)
-    random = np.random.default_rng(1)
-    for direction in (gradient / np.linalg.norm(gradient), random.normal(size=image.shape)):
-        step = 0.3 / np.abs(direction).max()
-        up, _ = objective((image + step * direction).astype(np.float32))
-        down, _ = objective((image - step * direction).astype(np.float32))
-        slope = (float(up.total) - float(down.total)) / (2 * step)
-        scale = np.linalg.norm(gradient) * np.linalg.norm(direction)
-        assert slope == pytest.approx(np.sum(gradient * direction), abs=5e-3 * scale)
+    assert_slope(objective, image)
 
 
 def cost_in_float64(network, image, content, style, options, how):
