@@ -45,8 +45,7 @@ def build_vgg(weights: Weights, settings: Settings, dtype: tf.DType = tf.float32
 
     Raises WeightsError if the network of ``weights`` lacks one of them.
     """
-    outputs = dict(settings.used_content_layers) | dict(settings.used_style_layers)
-    return VGG(weights, tuple(outputs), settings.pooling, dtype)
+    return VGG(weights, settings.used_layers, settings.pooling, dtype)
 
 
 # --- The total cost ----------------------------------------------------------------------------
@@ -249,8 +248,8 @@ def run_job(
         return folder
     network = weights.load(file)
     settings = job.settings
-    wanted = dict(settings.used_content_layers + settings.used_style_layers)
-    networks.layers_up_to(network.network, wanted)  # before anything is made: does it have them?
+    # Before anything is made: does it have them?
+    networks.layers_up_to(network.network, settings.used_layers)
     chosen = precision.choose(settings.precision)
     styles = [(s.rgb.shape[:2], asked) for s, asked in zip(job.styles, job.style_sizes)]
     styles = styles if settings.beta else []

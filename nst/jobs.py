@@ -42,10 +42,9 @@ class Job:
     @property
     def style_sizes(self) -> tuple[float, ...]:
         """The long side that each style was asked for; its file may be smaller."""
-        asked = self.settings.style_size or max(self.size)
+        asked = _style_long_side(self.settings, self.size)
         return tuple(
-            self.settings.style_scale * (max(style.file_size) if asked == "original" else asked)
-            for style in self.styles
+            self.settings.style_scale * (asked or max(style.file_size)) for style in self.styles
         )
 
     @property
@@ -81,8 +80,7 @@ def prepare(settings: Settings) -> Job:
         style_paths = [images.find(name, "style_image_filename") for name in names]
     if settings.init not in START_WORDS:
         start_path = images.find(settings.init, f"init ({', '.join(START_WORDS)}, or a file)")
-    for setting in MASKS:
-        _find_masks(settings, setting)  # before anything is read
+    mask_paths = {setting: _find_masks(settings, setting) for setting in MASKS}
     check_output(Path(settings.output_dir))
 
     content = None
@@ -90,11 +88,13 @@ def prepare(settings: Settings) -> Job:
         long_side = None if settings.image_size == "original" else settings.image_size
         content = images.read(content_path, long_side)
     size = content.rgb.shape[:2] if content else settings.image_size[::-1]
-    styles = tuple(_read_style(path, settings, max(size)) for path in style_paths)
+    style_side = _style_long_side(settings, size)
+    styles = tuple(images.read(path, style_side, settings.style_scale) for path in style_paths)
     start = images.read(start_path, max(size)) if start_path else None
-    content_mask, content_masks = _read_masks(settings, "content_mask", [size] * len(styles))
-    of_styles = [style.rgb.shape[:2] for style in styles]
-    style_mask, style_masks = _read_masks(settings, "style_mask", of_styles)
+    sizes = [size] * len(styles), [style.rgb.shape[:2] for style in styles]
+    (content_mask, content_masks), (style_mask, style_masks) = (
+        _read_masks(setting, mask_paths[setting], of) for setting, of in zip(MASKS, sizes)
+    )
     return Job(
         settings,
         content,
@@ -161,11 +161,14 @@ def _check_usage(settings: Settings) -> None:
             raise UsageError(f"{name}: {len(values)} for {styles} styles; give one for each")
 
 
-def _read_style(path: Path, settings: Settings, long_side: int) -> Picture:
-    """Read a style; strokes keep their size in the result if ``long_side`` is the content's."""
-    if settings.style_size is not None:
-        long_side = None if settings.style_size == "original" else settings.style_size
-    return images.read(path, long_side, settings.style_scale)
+def _style_long_side(settings: Settings, size: tuple[int, int]) -> int | None:
+    """The long side to read a style at, before ``style_scale``; None for that of its file.
+
+    Strokes keep their size in the result, of ``size``, if both have the same.
+    """
+    if settings.style_size is None:
+        return max(size)
+    return None if settings.style_size == "original" else settings.style_size
 
 
 def _find_masks(settings: Settings, setting: str) -> list[Path]:
@@ -175,10 +178,9 @@ def _find_masks(settings: Settings, setting: str) -> list[Path]:
 
 
 def _read_masks(
-    settings: Settings, setting: str, sizes: list[tuple[int, int]]
+    setting: str, paths: list[Path], sizes: list[tuple[int, int]]
 ) -> tuple[tuple[Picture, ...], tuple[np.ndarray, ...]]:
     """Read masks and stretch each to its size, (height, width)."""
-    paths = _find_masks(settings, setting)
     pictures = tuple(images.read(path, max(size)) for path, size in zip(paths, sizes))
     return pictures, tuple(_fit_mask(*item, setting) for item in zip(pictures, sizes))
 

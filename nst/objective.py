@@ -34,8 +34,7 @@ class Objective:
     def __init__(self, graphs: Graphs, pictures: Pictures, plan: Plan = WHOLE) -> None:
         """Measure the targets: activations of the content, Gram matrices of the styles."""
         self.settings = graphs.settings
-        self._layers = graphs.vgg.layers
-        stages = plan.stages(self._layers)
+        stages = plan.stages(graphs.vgg.layers)
         self.style_targets = self._measure_styles(graphs, pictures, stages)
         weights = (1.0,)
         if pictures.content_masks:

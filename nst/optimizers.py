@@ -18,6 +18,12 @@ import numpy as np
 from nst.blocks import dot, row_blocks
 
 LOW, HIGH = 0.0, 255.0
+# Of L-BFGS:
+FIRST = 0.08  # mean length of the first step, in times the range between the bounds
+FORGOTTEN = 0.1  # of that length after the curvature was forgotten
+MOST_REJECTED = 4  # trials in a row
+LEAST_CURVATURE = 1e-6  # of a pair, as the cosine of its parts
+TINY = 1e-30
 
 
 class AdamState(NamedTuple):
@@ -161,30 +167,22 @@ class LBFGS:
             x, slope = image[rows], gradient[rows]
             free[rows] = ~(((x <= self.low) & (slope > 0)) | ((x >= self.high) & (slope < 0)))
             direction[rows] = np.where(free[rows], -slope, 0)
-        used = []
+        used, scale = [], None
         for moved, change in reversed(pairs):
-            curvature = dot(moved, change, free)
-            if not _is_curved(curvature, dot(moved, moved, free), dot(change, change, free)):
+            curvature, steep = dot(moved, change, free), dot(change, change, free)
+            if not _is_curved(curvature, dot(moved, moved, free), steep):
                 continue
+            scale = scale or curvature / steep  # of the latest pair
             share = dot(moved, direction) / curvature
             _add_to_free(direction, -share, change, free)
             used.append((moved, change, curvature, share))
-        if used:
-            _, change, curvature, _ = used[0]
-            direction *= np.float32(curvature / dot(change, change, free))
-        else:
+        if scale is None:
             size = float(np.abs(direction).mean(dtype=np.float64))
-            direction *= np.float32(FIRST * (self.high - self.low) / max(size, TINY))
+            scale = FIRST * (self.high - self.low) / max(size, TINY)
+        direction *= np.float32(scale)
         for moved, change, curvature, share in reversed(used):
             _add_to_free(direction, share - dot(change, direction) / curvature, moved, free)
         return direction
-
-
-FIRST = 0.08  # mean length of the first step, in times the range between the bounds
-FORGOTTEN = 0.1  # of that length after the curvature was forgotten
-MOST_REJECTED = 4  # trials in a row
-LEAST_CURVATURE = 1e-6  # of a pair, as the cosine of its parts
-TINY = 1e-30
 
 
 def _is_curved(curvature: float, moved: float, change: float) -> bool:

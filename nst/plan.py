@@ -69,18 +69,15 @@ def choose(
     """
     resident = psutil.Process().memory_info().rss
     budget = settings.max_memory or resident + MARGIN * free_memory()
-    return [
-        _choose_scale(
-            settings,
-            network,
-            dtype,
-            scaled_size(size, factor),
-            [scaled_style(*style, factor) for style in styles],
-            resident,
-            budget,
-        )
-        for factor in pyramid.factors(settings, size)
-    ]
+    found = []
+    for factor in pyramid.factors(settings, size):
+        of_scale = scaled_size(size, factor), [scaled_style(*style, factor) for style in styles]
+        forecasts = [
+            forecast(plan, settings, network, dtype, *of_scale, resident)
+            for plan in _plans(settings)
+        ]
+        found.append(_fastest(forecasts, settings, budget))
+    return found
 
 
 def lbfgs_memory(size: tuple[int, int]) -> int:
@@ -91,26 +88,16 @@ def lbfgs_memory(size: tuple[int, int]) -> int:
     return min(MOST_PAIRS, max(FEWEST_PAIRS, PAIR_PIXELS // math.prod(size)))
 
 
-def _choose_scale(
-    settings: Settings,
-    network: str,
-    dtype: str,
-    size: tuple[int, int],
-    style_sizes: Sequence[tuple[int, int]],
-    resident: int,
-    budget: float,
-) -> Forecast:
-    forecasts = [
-        forecast(plan, settings, network, dtype, size, style_sizes, resident)
-        for plan in _plans(settings)
-    ]
+def _fastest(forecasts: Sequence[Forecast], settings: Settings, budget: float) -> Forecast:
+    """The forecast that takes the fewest operations among those of a scale within the budget."""
     fitting = [found for found in forecasts if found.memory <= budget]
     if fitting:
         return min(fitting, key=lambda found: found.operations)
     least = min(found.memory for found in forecasts)
     other = " or drop --tile_size" if settings.tile_size else ""
+    height, width = forecasts[0].size
     raise MemoryLimitError(
-        f"{size[1]} x {size[0]} pixels need at least {_text(least)} of memory, the budget is "
+        f"{width} x {height} pixels need at least {_text(least)} of memory, the budget is "
         f"{_text(budget)}; use a smaller --image_size or a larger --max_memory{other}"
     )
 
@@ -138,16 +125,13 @@ def forecast(
     resident: int,
 ) -> Forecast:
     """Foretell what a plan takes at one scale. resident: bytes that the process holds already."""
-    layers = layers_up_to(network, [name for name, _ in _taps(settings)])
+    layers = layers_up_to(network, settings.used_layers)
     stages = plan.stages(layers)
     of_content = _stage_forecasts(stages, settings, dtype, size, plan)
-    found = [
-        *of_content,
-        *(
-            f
-            for style in style_sizes
-            for f in _stage_forecasts(stages, settings, dtype, style, plan)
-        ),
+    of_styles = [
+        stage
+        for style in style_sizes
+        for stage in _stage_forecasts(stages, settings, dtype, style, plan)
     ]
     of_pixel = PICTURE_BYTES + OPTIMIZER_BYTES[settings.optimizer]
     if settings.optimizer == "lbfgs":
@@ -158,7 +142,7 @@ def forecast(
     memory += STYLE_BYTES * sum(map(math.prod, style_sizes))
     memory += GUIDE_BYTES * len(settings.content_mask or ()) * math.prod(size)
     memory += sum(stage.kept for stage in of_content)
-    memory += max(stage.peak for stage in found)
+    memory += max(stage.peak for stage in (*of_content, *of_styles))
     operations = sum(stage.operations for stage in of_content)
     around = halo(stages[0].layers) if of_content[0].tiles > 1 else 0
     tiles = tuple(stage.tiles for stage in of_content)
@@ -205,10 +189,6 @@ class _StageForecast:
     kept: float  # bytes, for as long as the run lasts or the evaluation needs them
     peak: float  # bytes, while a tile is evaluated
     operations: float
-
-
-def _taps(settings: Settings) -> tuple[tuple[str, float], ...]:
-    return settings.used_content_layers + settings.used_style_layers
 
 
 def _plans(settings: Settings) -> Iterator[Plan]:

@@ -299,6 +299,11 @@ class Settings:
         """The style layers with their weights; none where beta is 0."""
         return self.style_layers if self.beta else ()
 
+    @property
+    def used_layers(self) -> tuple[str, ...]:
+        """The names of all of them, each once."""
+        return tuple(dict(self.used_content_layers + self.used_style_layers))
+
     def style_shares(self, count: int) -> tuple[float, ...]:
         """The weights of ``count`` styles, summing to 1; UsageError if they are of others."""
         weights = self.style_weights or (1.0,) * count
