@@ -9,15 +9,25 @@ import logging
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import fields
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from nst import __version__
 from nst.errors import ExitCode, NSTError, UsageError
 from nst.parsers import Choice, switch
 from nst.settings import GROUPS, OUTPUT, Settings
 from nst.silence import silent_stderr
+from nst.stopping import Stopping
+
+if TYPE_CHECKING:
+    from nst.console import Console
+
+GALLERY_SECONDS = 60  # between two versions of a growing gallery
 
 EXAMPLES = """\
 examples:
@@ -31,11 +41,14 @@ examples:
       three parts woodcut, one part mosaic
   python nst_main.py --alpha 0 --image_size 512x512 --preset painting
       a texture out of the style alone
+  python nst_main.py --content_image_filename photos/ --style_image_filename "paintings/*.jpg"
+      every photo in every style; stop it at any time, the same command goes on
 
 exit codes:
-  0 done, 2 wrong usage, 3 an input picture cannot be used, 4 VGG weights missing, damaged or not
-  understood, 5 output cannot be written, 6 not enough memory, 7 the optimisation diverged,
-  70 a bug in this program, 130 interrupted, 143 terminated
+  0 done, 1 some jobs of several failed, 2 wrong usage, 3 an input picture cannot be used, 4 VGG
+  weights missing, damaged or not understood, 5 output cannot be written, 6 not enough memory,
+  7 the optimisation diverged, 8 cluster unreachable, 70 a bug in this program, 130 interrupted,
+  143 terminated (state saved)
 """
 
 
@@ -44,39 +57,40 @@ def main(arguments: list[str] | None = None) -> int:
     _repair_streams()
     parser = build_parser()
     options = vars(parser.parse_args(arguments))
-    quiet, verbose = options.pop("quiet"), options.pop("verbose")
+    quiet, verbose, log_json = (options.pop(name) for name in ("quiet", "verbose", "log_json"))
     try:
         settings = Settings(**options)
     except UsageError as error:
         parser.error(str(error))
-    arrived: list[int] = []
+    shown = None
+    with Stopping() as stopping:
+        try:
+            from nst import console  # late, as everything heavy: a wrong flag answers at once
 
-    def stop(number: int, frame: object) -> None:
-        arrived.append(number)
-        raise KeyboardInterrupt
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        if signal.getsignal(number) != signal.SIG_IGN:  # nohup, or a script's background job
-            signal.signal(number, stop)
-    try:
-        run(settings, quiet, verbose)
-        return ExitCode.DONE
-    except NSTError as error:
-        return _fail(str(error), error.exit_code)
-    except MemoryError:
-        return _fail("not enough memory; use a smaller --image_size", ExitCode.MEMORY)
-    except ModuleNotFoundError as error:
-        return _fail(
-            f"package {error.name} is missing: pip install -r requirements.txt", ExitCode.USAGE
-        )
-    except BaseException:
-        # Code in C that a signal falls into may raise anything in place of KeyboardInterrupt.
-        if signal.SIGTERM in arrived:
-            return _fail("terminated", ExitCode.TERMINATED)
-        if arrived:
-            return _fail("interrupted", ExitCode.INTERRUPTED)
-        traceback.print_exc()
-        return _fail("this is a bug in this program; please report the lines above", ExitCode.BUG)
+            shown = (console.JSONLog if log_json else console.Console)(settings, quiet)
+            return run(settings, shown, stopping, verbose)
+        except NSTError as error:
+            message, code = str(error), error.exit_code
+        except MemoryError:
+            message, code = "not enough memory; use a smaller --image_size", ExitCode.MEMORY
+        except ModuleNotFoundError as error:
+            message = f"package {error.name} is missing: pip install -r requirements.txt"
+            code = ExitCode.USAGE
+        except BaseException:
+            # Code in C that a signal falls into may raise anything in place of KeyboardInterrupt.
+            if stopping.requested is None:
+                traceback.print_exc()
+                message = "this is a bug in this program; please report the lines above"
+                code = ExitCode.BUG
+            elif stopping.requested == signal.SIGINT:
+                message, code = "interrupted", ExitCode.INTERRUPTED
+            else:
+                message, code = "terminated", ExitCode.TERMINATED
+    if shown:
+        shown.fail(message, code)
+    else:
+        print(f"nst_main.py: error: {message}", file=sys.stderr)
+    return code
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -104,58 +118,99 @@ def build_parser() -> argparse.ArgumentParser:
         # What is not given is left out: ``Settings`` knows the preset's default.
         options["default"] = argparse.SUPPRESS
         groups[spec.metadata["group"]].add_argument(f"--{spec.name}", help=text, **options)
-    loudness = groups[OUTPUT].add_mutually_exclusive_group()
-    loudness.add_argument("--quiet", action="store_true", help="print nothing but errors")
-    loudness.add_argument(
-        "--verbose", action="store_true", help="print what TensorFlow has to say, too"
-    )
+    shown = groups[OUTPUT].add_mutually_exclusive_group()
+    for flag, text in (
+        ("quiet", "print nothing but errors"),
+        ("verbose", "print what TensorFlow has to say, too"),
+        ("log_json", "print one JSON object for each event (see nst/events.schema.json)"),
+    ):
+        shown.add_argument(f"--{flag}", action="store_true", help=text)
     return parser
 
 
-def run(settings: Settings, quiet: bool, verbose: bool) -> None:
-    """Make the picture, showing progress; raises NSTError."""
-    from nst import jobs  # late, as everything heavy: --help and a wrong flag answer at once
+def run(settings: Settings, shown: "Console", stopping: Stopping, verbose: bool) -> ExitCode:
+    """Make the pictures, showing progress; raises NSTError."""
+    from nst import batch, gallery, jobs
 
-    job = jobs.prepare(settings)
+    planned = batch.plan(settings)
+    shown.plan(planned)
+    single = None if planned.several else jobs.prepare(settings)
+    nst_utils = _load_tensorflow(shown, verbose)
+    file = nst_utils.weights.find(settings.model_path, None if shown.quiet else shown.say)
+    studio = nst_utils.Studio(file)
+    if planned.several:
+        for line in studio.describe(settings):
+            shown.say(line)
+        if settings.dry_run:
+            shown.foretell(planned, batch.foresee(planned, studio))
+            return batch.exit_code(planned, ())
+    if settings.cluster and not settings.dry_run:
+        from nst import cluster, runs  # late, as it needs Ray
+    outcomes: list[batch.Outcome] = []
+    written = time.monotonic()
+
+    def done(outcome: batch.Outcome) -> None:
+        nonlocal written
+        outcomes.append(outcome)
+        shown.end(outcome)
+        if planned.several and time.monotonic() - written > GALLERY_SECONDS:
+            gallery.write(Path(settings.output_dir), outcomes)
+            written = time.monotonic()
+
+    def make(task: batch.Task, job: jobs.Job) -> None:
+        def on_step(step: nst_utils.Step) -> None:
+            shown.step(task, step)
+            if step.iteration < step.epochs:
+                stopping.check()
+
+        def on_start(folder: nst_utils.RunFolder) -> None:
+            stopping.gently = True
+            shown.start(task, folder)
+
+        def carry_out() -> nst_utils.RunFolder:
+            try:
+                brief = planned.several
+                return nst_utils.run_job(job, shown.say, on_step, on_start, studio, brief)
+            finally:
+                stopping.gently = False
+
+        batch.attempt(task, carry_out, planned, done)
+        stopping.check()
+
+    try:
+        if settings.cluster and not settings.dry_run:
+            with cluster.Cluster(settings.cluster) as workers:
+                if single and runs.foresee(single, studio).is_tiled:
+                    studio = workers.tile_studio(studio, shown.say)
+                    make(planned.tasks[0], single)
+                else:
+                    stopping.gently = True
+                    driver = cluster.Driver(workers, planned, studio.network, shown, done)
+                    driver.carry_out(lambda: stopping.requested is not None)
+        elif single:
+            make(planned.tasks[0], single)
+        else:
+            for task, job in batch.pending(planned, file, done):
+                make(task, job)
+    finally:
+        page = None
+        if planned.several:
+            page = gallery.write(Path(settings.output_dir), outcomes)
+    shown.summary(planned, outcomes, page)
+    return batch.exit_code(planned, outcomes)
+
+
+def _load_tensorflow(shown: "Console", verbose: bool) -> ModuleType:
+    """Import ``nst_utils``, with as much of TensorFlow's remarks as the user wants."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "3")
-    if not quiet and sys.stderr.isatty():
-        _say("Loading TensorFlow ...")
+    if sys.stderr.isatty():
+        shown.say("Loading TensorFlow ...")
     with contextlib.nullcontext() if verbose else silent_stderr():
         import nst_utils
     if not verbose:
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
-
-    from tqdm import tqdm
-
     nst_utils.make_deterministic()
-    columns = ["J", "J_content", "J_style", *(["J_tv"] if settings.tv_weight else [])]
-    with contextlib.ExitStack() as stack:
-        bar: tqdm | None = None
-
-        def on_step(step: nst_utils.Step) -> None:
-            nonlocal bar
-            if quiet:
-                return
-            several = step.scales > 1
-            if bar is None:
-                options = {"total": step.epochs, "disable": None, "leave": False}
-                bar = stack.enter_context(tqdm(**options, dynamic_ncols=True))
-                heads = [f"{'scale':>5}"] * several + [f"{name:>10}" for name in columns]
-                _print("  ".join(["iteration", *heads]))
-            costs = step.costs
-            parts = f"content {costs.content:.2e}, style {costs.style:.2e}"
-            of = f"scale {step.scale}/{step.scales}, " if several else ""
-            bar.set_postfix_str(f"{of}J {costs.total:.2e}, {parts}", refresh=False)
-            bar.update(step.iteration - bar.n)
-            if step.iteration % settings.print_every == 0 or step.iteration == step.epochs:
-                scale = [f"{step.scale:5}"] * several
-                cells = [f"{cost:10.4e}" for cost, _ in zip(costs, columns)]
-                _print("  ".join([f"{step.iteration:9}", *scale, *cells]))
-
-        folder = nst_utils.run_job(job, None if quiet else _say, on_step)
-    if not quiet and (folder.finished or not settings.dry_run):
-        again = " (finished earlier; --overwrite starts again)" if folder.finished else ""
-        _print(_printable(f"Picture   {folder.picture}{again}"))
+    return nst_utils
 
 
 def _checked(parse: Callable) -> Callable:
@@ -170,39 +225,6 @@ def _checked(parse: Callable) -> Callable:
     return typed
 
 
-def _print(line: str) -> None:
-    """Print a result to stdout, above the progress bar."""
-    from tqdm import tqdm
-
-    try:
-        tqdm.write(line, file=sys.stdout)
-        sys.stdout.flush()
-    except OSError as error:  # the reader (head, less) is gone, or the disk of a log is full;
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the picture is wanted
-        if not isinstance(error, BrokenPipeError):
-            _say(f"standard output cannot be written ({error.strerror}); going on without it")
-
-
-def _say(line: str) -> None:
-    """Print a remark to stderr, above the progress bar."""
-    from tqdm import tqdm
-
-    with contextlib.suppress(OSError):  # nobody reads it; the picture is wanted
-        tqdm.write(_printable(line), file=sys.stderr)
-
-
-def _fail(message: str, code: ExitCode) -> ExitCode:
-    """Print an error on one line, whatever the file names in it hold."""
-    with contextlib.suppress(OSError):
-        print(f"nst_main.py: error: {_printable(message)}", file=sys.stderr, flush=True)
-    return code
-
-
-def _printable(text: str) -> str:
-    """Show line ends and control characters of file names as escapes."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-
-
 def _repair_streams() -> None:
     """Make stdout and stderr writable whatever they are: closed, or unable to show a name."""
     for name in ("stdout", "stderr"):
@@ -211,5 +233,13 @@ def _repair_streams() -> None:
         getattr(sys, name).reconfigure(errors="backslashreplace")
 
 
+def _leave(code: int) -> None:
+    """End the process without waiting for an iteration that was given up."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    _leave(main())

@@ -19,22 +19,27 @@ from dataclasses import replace
 import numpy as np
 import tensorflow as tf
 
-from nst import colours, jobs, networks, plan, precision, pyramid, weights
-from nst.errors import DivergedError, MemoryLimitError, UsageError
+from nst import colours, jobs, plan, precision, pyramid, runs, weights
+from nst.errors import DivergedError, UsageError
 from nst.jobs import Job
 from nst.objective import Objective
-from nst.optimizers import LBFGS, Adam
+from nst.optimizers import LBFGS, Adam, AdamState, LBFGSState
 from nst.pictures import Pictures, resize
 from nst.precision import Precision
-from nst.run_folder import FINISHED, RunFolder
+from nst.run_folder import RunFolder
 from nst.settings import START_WORDS, Settings
-from nst.step import Costs, Step
+from nst.step import Costs, Position, Step
+from nst.studio import Studio
 from nst.tile_graph import Graphs
 from nst.tiling import WHOLE, Plan
 from nst.vgg import VGG
 from nst.weights import Weights
 
 NOISE = 20.0  # the start image's noise is uniform in -NOISE..NOISE around the mean pixel
+
+
+def _ignore(anything: object) -> None:
+    pass
 
 
 # --- The network -----------------------------------------------------------------------------
@@ -133,21 +138,31 @@ def build_optimizer(settings: Settings, size: tuple[int, int]) -> Adam | LBFGS:
 
 
 def minimise(
-    objective: Objective, optimizer: Adam | LBFGS, image: np.ndarray
-) -> Iterator[tuple[np.ndarray, Costs]]:
-    """Move an image (H, W, 3); after each evaluation yield the one taken last and its costs."""
-    state, taken, costs = optimizer.init(image), None, None
+    objective: Objective,
+    optimizer: Adam | LBFGS,
+    image: np.ndarray | None,
+    state: AdamState | LBFGSState | None = None,
+    costs: Costs | None = None,
+) -> Iterator[tuple[Costs, AdamState | LBFGSState]]:
+    """Move an image (H, W, 3); after each evaluation yield the state, which holds the image taken
+    last, and the costs of this image.
+
+    state, costs: what was yielded last, to go on from there instead of from ``image``.
+    """
+    if state is None:
+        state = optimizer.init(image)
+    else:
+        image = optimizer.trial(state)
     while True:
-        if taken is None or not np.array_equal(image, taken):  # else it has converged
+        if state.image is None or not np.array_equal(image, state.image):  # else it has converged
             found, gradient = objective(image)
             if not np.isfinite(gradient).all():
                 found = found._replace(total=math.nan)
-            following, state = optimizer.step(image, found.total, gradient, state)
+            image, state = optimizer.step(image, found.total, gradient, state)
             gradient = None  # its memory is wanted for the next one
             if state.accepted:
-                taken, costs = image, found
-            image = following
-        yield taken, costs
+                costs = found
+        yield costs, state
 
 
 def transfer_style(
@@ -162,6 +177,8 @@ def transfer_style(
     start: np.ndarray | None = None,
     chosen: Precision | None = None,
     plans: Sequence[Plan] | None = None,
+    graphs: Graphs | None = None,
+    position: Position | None = None,
 ) -> Iterator[Step]:
     """Repaint ``content`` in the style of ``style``; yield the start image and every iteration.
 
@@ -175,6 +192,9 @@ def transfer_style(
     start: (H, W, 3) image to start from instead of ``settings.init``, any size.
     chosen: number type of the convolutions, if it was chosen already.
     plans: how the evaluation of each scale is cut into tiles; the result does not depend on it.
+    graphs: of the same weights, settings and number type, made earlier.
+    position: of a Step of the same transfer, to go on after it: what follows is the same bit for
+        bit, given the same ``chosen`` and ``plans``.
 
     Each Step carries the costs of the very image it carries, but that with
     ``preserve_colors="luminance"`` these are the costs before the colours were restored. Raises
@@ -183,28 +203,35 @@ def transfer_style(
     image whose cost is not finite.
     """
     settings = settings or Settings()
-    began = time.perf_counter()
-    chosen = chosen or precision.choose(settings.precision)
-    graphs = Graphs(build_vgg(weights, settings, chosen.dtype), settings)
+    began = time.perf_counter() - (position.seconds if position else 0.0)
+    if graphs is None:
+        chosen = chosen or precision.choose(settings.precision)
+        graphs = Graphs(build_vgg(weights, settings, chosen.dtype), settings)
     full = _pictures(content, style, settings, content_masks, style_masks)
     full = replace(full, style_sizes=tuple(style_sizes))
     factors = pyramid.factors(settings, full.size)
     shares = pyramid.iterations(settings, len(factors))
-    image = None
     for scale, (factor, iterations) in enumerate(zip(factors, shares), 1):
+        if position and position.iteration >= iterations.stop - 1:
+            continue
         pictures = full.scaled(factor)
         objective = Objective(graphs, pictures, plans[scale - 1] if plans else WHOLE)
-        if image is None:
-            image = start_image(pictures, weights.mean, settings, start)
-        else:
-            image = resize(image, pictures.size)
         of_content = None if content is None else resize(content, pictures.size)
         # A new state for each scale: one that was carried over, resized, made L-BFGS three times
         # worse after as many iterations, and Adam one and a half times.
         optimizer = build_optimizer(settings, pictures.size)
-        evaluated = minimise(objective, optimizer, image)
+        if position and position.scale == scale:
+            iterations = range(position.iteration + 1, iterations.stop)
+            evaluated = minimise(objective, optimizer, None, position.optimizer, position.costs)
+        else:
+            if position:
+                image = resize(position.optimizer.image, pictures.size)
+            else:
+                image = start_image(pictures, weights.mean, settings, start)
+            evaluated = minimise(objective, optimizer, image)
+            image = None
         for iteration in iterations:
-            image, costs = next(evaluated)
+            costs, state = next(evaluated)
             if not math.isfinite(costs.total):
                 by_step = settings.optimizer == "adam" and iteration > 0
                 slower = "lower --learning_rate, or " if by_step else ""
@@ -212,9 +239,11 @@ def transfer_style(
                     f"the cost is not finite at iteration {iteration}; {slower}use --precision "
                     "float32"
                 )
-            picture = colours.restore(image, of_content, settings.preserve_colors)
+            picture = colours.restore(state.image, of_content, settings.preserve_colors)
             seconds = time.perf_counter() - began
-            yield Step(iteration, settings.epochs, scale, len(factors), picture, costs, seconds)
+            position = Position(iteration, scale, seconds, costs, state)
+            of = settings.epochs, scale, len(factors)
+            yield Step(iteration, *of, picture, costs, seconds, position)
         del objective, evaluated  # their memory is wanted for the next scale
 
 
@@ -233,87 +262,21 @@ def make_deterministic() -> None:
 def run_job(
     job: Job,
     say: Callable[[str], None] | None = None,
-    on_step: Callable[[Step], None] = lambda step: None,
+    on_step: Callable[[Step], None] = _ignore,
+    on_start: Callable[[RunFolder], None] = _ignore,
+    studio: Studio | None = None,
+    brief: bool = False,
 ) -> RunFolder:
     """Make the picture of ``job`` in its run folder, and return the folder.
 
-    A run that is finished already is left as it is; ``dry_run`` makes nothing. ``say`` gets lines
-    for the user, None shows nothing; ``on_step`` gets every Step. Raises NSTError; an interrupted
-    or diverged run keeps its last frame.
+    A run that is finished already is left as it is, an unfinished one is taken up where it was
+    saved last; ``dry_run`` makes nothing. ``say`` gets lines for the user, None shows nothing;
+    ``on_start`` gets the folder when it is written for the first time, ``on_step`` every Step.
+    studio: what earlier jobs of this process used, to be used again. brief: say only what is not
+    as usual. Raises NSTError; whatever stops a run, it can go on from where it was saved.
     """
-    file = weights.find(job.settings.model_path, say)
-    say = say or _ignore
-    folder = RunFolder(job, file)
-    if folder.finished:
-        return folder
-    network = weights.load(file)
-    settings = job.settings
-    # Before anything is made: does it have them?
-    networks.layers_up_to(network.network, settings.used_layers)
-    chosen = precision.choose(settings.precision)
-    styles = [(s.rgb.shape[:2], asked) for s, asked in zip(job.styles, job.style_sizes)]
-    styles = styles if settings.beta else []
-    forecasts = plan.choose(settings, network.network, chosen.dtype.name, job.size, styles)
-    for line in jobs.describe(job):
-        say(line)
-    say(f"Network   {network.network} ({file.source}, SHA-256 {file.sha256[:12]})")
-    say(f"Precision {chosen.dtype.name} ({chosen.reason})")
-    for line in plan.describe(forecasts, settings, chosen.rate):
-        say(line)
-    if settings.dry_run:
-        return folder
-    if folder.unfinished:
-        say(f"{folder.path}: an unfinished run is started again.")
-    last = None
-    try:
-        if not folder.begin(
-            network={"name": network.network, "source": file.source, "sha256": file.sha256},
-            precision=chosen.dtype.name,
-            size={"width": job.size[1], "height": job.size[0]},
-            scales=[{"width": f.size[1], "height": f.size[0], "tiles": f.tiles} for f in forecasts],
-            foretold_memory_bytes=round(max(forecast.memory for forecast in forecasts)),
-        ):
-            return folder
-        for step in transfer_style(
-            job.content.rgb if job.content else None,
-            [style.rgb for style in job.styles],
-            network,
-            settings,
-            content_masks=job.content_masks,
-            style_masks=job.style_masks,
-            style_sizes=job.style_sizes,
-            start=job.start.rgb if job.start else None,
-            chosen=chosen,
-            plans=[forecast.plan for forecast in forecasts],
-        ):
-            last = step
-            folder.record(step)
-            on_step(step)
-        folder.end(FINISHED, last)
-    except (DivergedError, KeyboardInterrupt) as stop:
-        status = "diverged" if isinstance(stop, DivergedError) else "interrupted"
-        if last is None:
-            folder.fail(status)
-        else:
-            folder.end(status, last)
-            say(f"Stopped at iteration {last.iteration}; its frame is in {folder.path}")
-        raise
-    except (MemoryError, tf.errors.ResourceExhaustedError):
-        folder.fail("failed")
-        raise MemoryLimitError(
-            f"{' with '.join(job.stems)}: not enough memory; "
-            "use a smaller --image_size or --max_memory"
-        ) from None
-    except Exception:
-        folder.fail("failed")
-        raise
-    finally:
-        folder.close()
-    return folder
-
-
-def _ignore(line: str) -> None:
-    pass
+    studio = studio or Studio(weights.find(job.settings.model_path, say))
+    return runs.run(job, studio, transfer_style, say or _ignore, on_step, on_start, brief)
 
 
 def _to_stderr(line: str) -> None:

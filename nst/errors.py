@@ -11,12 +11,14 @@ class ExitCode(IntEnum):
     """Exit codes of ``nst_main.py``. Scripts depend on them: never renumber."""
 
     DONE = 0
+    SOME_FAILED = 1
     USAGE = 2
     PICTURE = 3
     WEIGHTS = 4
     OUTPUT = 5
     MEMORY = 6
     DIVERGED = 7
+    CLUSTER = 8
     BUG = 70
     INTERRUPTED = 130
     TERMINATED = 143
@@ -52,6 +54,10 @@ class OutputError(NSTError):
     exit_code = ExitCode.OUTPUT
 
 
+class BusyError(OutputError):
+    """Another process is writing the folder."""
+
+
 class MemoryLimitError(NSTError):
     """The picture asked for does not fit in memory."""
 
@@ -62,3 +68,9 @@ class DivergedError(NSTError):
     """The cost is no longer a finite number."""
 
     exit_code = ExitCode.DIVERGED
+
+
+class ClusterError(NSTError):
+    """The cluster cannot be reached, or has nothing to work with."""
+
+    exit_code = ExitCode.CLUSTER

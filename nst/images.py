@@ -1,5 +1,6 @@
 """Any picture file -> sRGB array, safely; and the finished picture -> PNG bytes."""
 
+import contextlib
 import hashlib
 import io
 import logging
@@ -7,6 +8,7 @@ import os
 import stat
 import struct
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageCms, PngImagePlugin, UnidentifiedImageError
 
 from nst.errors import MemoryLimitError, PictureError
+from nst.files import file_hash
 from nst.silence import silent_stderr
 
 SHIPPED = Path(__file__).resolve().parent.parent / "images"
@@ -103,6 +106,35 @@ def find(name: str, setting: str) -> Path:
     return path
 
 
+def peek(path: Path) -> tuple[int, int]:
+    """Return (width, height) of a picture, upright, from the head of its file.
+
+    Raises PictureError for what is no picture that can be read, as far as the head tells.
+    """
+    with _refusals(path), silent_stderr(), Image.open(path, formats=FORMATS) as image:
+        width, height = image.size
+        if width * height > MAX_PIXELS:
+            raise PictureError(f"{path}: {_too_large()}")
+        turned = _orientation(image, []) in (5, 6, 7, 8)
+        return (height, width) if turned else (width, height)
+
+
+def sized(size: tuple[int, int], long_side: int | None, factor: float = 1.0) -> tuple[int, int]:
+    """Return the (width, height) at which ``read`` reads a picture of ``size``."""
+    scale = _scale(size, long_side, factor)
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _scale(size: tuple[int, int], long_side: int | None, factor: float) -> float:
+    return factor * (1.0 if long_side is None else min(1.0, long_side / max(size)))
+
+
+def outline(path: Path) -> Picture:
+    """Return a picture with its hash and no pixels; raises PictureError for an unreadable file."""
+    with _refusals(path):
+        return Picture(path, file_hash(path), (0, 0), np.empty((0, 0, 3), np.uint8), None)
+
+
 def read(path: Path, long_side: int | None = None, factor: float = 1.0) -> Picture:
     """Read the first frame of a picture, upright, in sRGB, shrunk on load.
 
@@ -110,15 +142,22 @@ def read(path: Path, long_side: int | None = None, factor: float = 1.0) -> Pictu
     factor: by which that size is changed once more, larger or smaller.
     Raises PictureError, naming the file, for anything that is not a whole picture.
     """
+    with _refusals(path), open(path, "rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(0)
+        with silent_stderr(), Image.open(file, formats=FORMATS) as image:
+            return _decode(path, sha256, image, long_side, factor)
+
+
+@contextlib.contextmanager
+def _refusals(path: Path) -> Iterator[None]:
+    """Raise PictureError for whatever Pillow raises."""
     try:
         if path.stat().st_size == 0:
             raise PictureError(f"{path}: the file is empty; give another picture")
-        with open(path, "rb") as file, warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks on metadata; errors still raise
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            file.seek(0)
-            with silent_stderr(), Image.open(file, formats=FORMATS) as image:
-                return _decode(path, sha256, image, long_side, factor)
+            yield
     except PictureError:
         raise
     except UnidentifiedImageError:
@@ -181,10 +220,9 @@ def _decode(
     if image.width * image.height > MAX_PIXELS:
         raise PictureError(f"{path}: {_too_large()}")
     notes: list[str] = []
-    full_long_side = max(image.size)
     full_size = image.size
-    scale = factor * (1.0 if long_side is None else min(1.0, long_side / full_long_side))
-    size = tuple(max(1, round(side * scale)) for side in full_size)
+    scale = _scale(full_size, long_side, factor)
+    size = sized(full_size, long_side, factor)
     if size[0] * size[1] > MAX_PIXELS:
         raise PictureError(f"{path}: would be {size[0]} x {size[1]}; use a smaller --style_scale")
     shrink = 2 * scale

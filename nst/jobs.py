@@ -1,6 +1,7 @@
 """What one run works on: its settings and its pictures, read and checked before any computing."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +43,7 @@ class Job:
     @property
     def style_sizes(self) -> tuple[float, ...]:
         """The long side that each style was asked for; its file may be smaller."""
-        asked = _style_long_side(self.settings, self.size)
+        asked = style_long_side(self.settings, self.size)
         return tuple(
             self.settings.style_scale * (asked or max(style.file_size)) for style in self.styles
         )
@@ -50,8 +51,8 @@ class Job:
     @property
     def stems(self) -> tuple[str, str]:
         """What the run folder is called after: the stems of content and styles."""
-        content = self.content.path.stem if self.content else "texture"
-        return content, "+".join(style.path.stem for style in self.styles) or "reconstruction"
+        content = self.content.path if self.content else None
+        return stems(content, [style.path for style in self.styles])
 
     @property
     def pictures(self) -> dict[str, list[Picture]]:
@@ -65,35 +66,48 @@ class Job:
         }
 
 
+def stems(content: Path | None, styles: Sequence[Path]) -> tuple[str, str]:
+    """What the run folder is called after: the stems of content and styles."""
+    of_styles = "+".join(style.stem for style in styles)
+    return content.stem if content else "texture", of_styles or "reconstruction"
+
+
+def outline(settings: Settings) -> Job:
+    """Return the job of ``settings`` with the hashes of its pictures and no pixels.
+
+    Raises PictureError or UsageError.
+    """
+    found = {role: tuple(map(images.outline, paths)) for role, paths in _find(settings).items()}
+    return Job(
+        settings,
+        next(iter(found["content"]), None),
+        found["style"],
+        next(iter(found["start"]), None),
+        found["content_mask"],
+        found["style_mask"],
+    )
+
+
 def prepare(settings: Settings) -> Job:
     """Read the pictures and check the output folder, making nothing.
 
     Raises PictureError, UsageError or OutputError.
     """
-    _check_usage(settings)
-    content_path = start_path = None
-    if settings.content_image_filename is not None:
-        content_path = images.find(settings.content_image_filename, "content_image_filename")
-    style_paths = []
-    if settings.beta or settings.init == "style":
-        names = settings.style_image_filename
-        style_paths = [images.find(name, "style_image_filename") for name in names]
-    if settings.init not in START_WORDS:
-        start_path = images.find(settings.init, f"init ({', '.join(START_WORDS)}, or a file)")
-    mask_paths = {setting: _find_masks(settings, setting) for setting in MASKS}
+    check_size(settings)
+    paths = _find(settings)
     check_output(Path(settings.output_dir))
 
     content = None
-    if content_path:
+    if paths["content"]:
         long_side = None if settings.image_size == "original" else settings.image_size
-        content = images.read(content_path, long_side)
+        content = images.read(paths["content"][0], long_side)
     size = content.rgb.shape[:2] if content else settings.image_size[::-1]
-    style_side = _style_long_side(settings, size)
-    styles = tuple(images.read(path, style_side, settings.style_scale) for path in style_paths)
-    start = images.read(start_path, max(size)) if start_path else None
+    style_side = style_long_side(settings, size)
+    styles = tuple(images.read(path, style_side, settings.style_scale) for path in paths["style"])
+    start = images.read(paths["start"][0], max(size)) if paths["start"] else None
     sizes = [size] * len(styles), [style.rgb.shape[:2] for style in styles]
     (content_mask, content_masks), (style_mask, style_masks) = (
-        _read_masks(setting, mask_paths[setting], of) for setting, of in zip(MASKS, sizes)
+        _read_masks(setting, paths[setting], of) for setting, of in zip(MASKS, sizes)
     )
     return Job(
         settings,
@@ -132,6 +146,16 @@ def describe(job: Job) -> list[str]:
     return lines
 
 
+def remarks(job: Job) -> list[str]:
+    """What is not as a user may expect of the pictures of a job."""
+    return [
+        f"{picture.path}: {note}"
+        for pictures in job.pictures.values()
+        for picture in pictures
+        for note in picture.notes
+    ]
+
+
 def _described(picture: Picture) -> str:
     height, width = picture.rgb.shape[:2]
     description = f"{picture.path}, {width} x {height}"
@@ -140,8 +164,8 @@ def _described(picture: Picture) -> str:
     return "; ".join((description, *picture.notes))
 
 
-def _check_usage(settings: Settings) -> None:
-    """Raise UsageError unless there is one of everything for each style, and sizes are sane."""
+def check_size(settings: Settings) -> None:
+    """Raise UsageError for a texture that is too large to be a picture."""
     if isinstance(settings.image_size, tuple):
         width, height = settings.image_size
         if width * height > images.MAX_PIXELS:
@@ -149,19 +173,42 @@ def _check_usage(settings: Settings) -> None:
                 f"image_size: {width}x{height} is more than {images.MAX_PIXELS / 1e6:.0f} "
                 "megapixels; make it smaller"
             )
-    styles = len(settings.style_image_filename)
-    if styles > 1 and not (settings.style_weights or settings.content_mask):
-        raise UsageError(
-            f"style_image_filename: {styles} styles for one picture; mix them with "
-            "--style_weights, or give each a --content_mask"
-        )
+
+
+def check_counts(settings: Settings, styles: int) -> None:
+    """Raise UsageError unless there is one of everything for each of so many styles."""
     for name in ("style_weights", "content_mask", "style_mask"):
         values = getattr(settings, name)
         if values and len(values) != styles:
             raise UsageError(f"{name}: {len(values)} for {styles} styles; give one for each")
 
 
-def _style_long_side(settings: Settings, size: tuple[int, int]) -> int | None:
+def _find(settings: Settings) -> dict[str, list[Path]]:
+    """The files of one picture by their role; raises PictureError or UsageError."""
+    contents = settings.content_image_filename or ()
+    if len(contents) > 1:
+        raise UsageError(f"content_image_filename: {len(contents)} contents for one picture")
+    styles: tuple[str, ...] = ()
+    if settings.beta or settings.init == "style":
+        styles = settings.style_image_filename
+        if len(styles) > 1 and not (settings.style_weights or settings.content_mask):
+            raise UsageError(
+                f"style_image_filename: {len(styles)} styles for one picture; mix them with "
+                "--style_weights, or give each a --content_mask"
+            )
+        check_counts(settings, len(styles))
+    found = {"content": [images.find(name, "content_image_filename") for name in contents]}
+    found["style"] = [images.find(name, "style_image_filename") for name in styles]
+    start = [] if settings.init in START_WORDS else [settings.init]
+    setting = f"init ({', '.join(START_WORDS)}, or a file)"
+    found["start"] = [images.find(name, setting) for name in start]
+    for setting in MASKS:  # without a style cost they have no effect
+        names = getattr(settings, setting) if settings.beta else None
+        found[setting] = [images.find(name, setting) for name in names or ()]
+    return found
+
+
+def style_long_side(settings: Settings, size: tuple[int, int]) -> int | None:
     """The long side to read a style at, before ``style_scale``; None for that of its file.
 
     Strokes keep their size in the result, of ``size``, if both have the same.
@@ -169,12 +216,6 @@ def _style_long_side(settings: Settings, size: tuple[int, int]) -> int | None:
     if settings.style_size is None:
         return max(size)
     return None if settings.style_size == "original" else settings.style_size
-
-
-def _find_masks(settings: Settings, setting: str) -> list[Path]:
-    """The files of ``content_mask`` or ``style_mask``; none where there is no style cost."""
-    names = getattr(settings, setting) if settings.beta else None
-    return [images.find(name, setting) for name in names or ()]
 
 
 def _read_masks(

@@ -15,6 +15,7 @@ is the target of its own region ([2], sections 4 and 6).
 [2] Gatys et al., Controlling Perceptual Factors in Neural Style Transfer, CVPR 2017.
 """
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -77,17 +78,31 @@ class Objective:
             return targets
         shares = self.settings.style_shares(len(pictures.styles))
         for number, style in enumerate(pictures.styles):
-            of_style = guides.pyramid(pictures.style_masks[number : number + 1])
-            read = style
-            for cut in stages:
-                stage = Stage(graphs, cut, style.shape[:2], (1.0,), of_style)
-                grams, _, read = stage.measure(read)
-                for layer, gram in grams.items():
-                    gram = gram / stage.masses.regions[layer][0]
-                    if pictures.content_masks:
-                        before = [targets[layer]] if layer in targets else []
-                        targets[layer] = tf.concat([*before, gram], axis=0)
-                    else:
-                        gram = shares[number] * gram
-                        targets[layer] = targets[layer] + gram if layer in targets else gram
+            masks = pictures.style_masks[number : number + 1]
+            key = tuple(map(_digest, (style, *masks))), tuple(stages)
+            measured = graphs.style(key, lambda s=style, m=masks: _measure(graphs, stages, s, m))
+            for layer, gram in measured.items():
+                if pictures.content_masks:
+                    before = [targets[layer]] if layer in targets else []
+                    targets[layer] = tf.concat([*before, gram], axis=0)
+                else:
+                    gram = shares[number] * gram
+                    targets[layer] = targets[layer] + gram if layer in targets else gram
         return targets
+
+
+def _measure(
+    graphs: Graphs, stages: Sequence[StagePlan], style: np.ndarray, masks: Sequence[np.ndarray]
+) -> Tensors:
+    """Gram matrices per position of one style, (1, C, C). masks: its mask, or none."""
+    of_style, found, read = guides.pyramid(masks), {}, style
+    for cut in stages:
+        stage = Stage(graphs, cut, style.shape[:2], (1.0,), of_style)
+        grams, _, read = stage.measure(read)
+        found |= {layer: gram / stage.masses.regions[layer][0] for layer, gram in grams.items()}
+    return found
+
+
+def _digest(array: np.ndarray) -> bytes:
+    shape = np.array(array.shape).tobytes()
+    return hashlib.sha256(shape + np.ascontiguousarray(array).data.tobytes()).digest()

@@ -1,9 +1,10 @@
 """Optimizers of a picture within 0..255: settings only; their state is a separate value.
 
 All have ``init(image) -> state`` and ``step(image, cost, gradient, state) -> (image, state)``:
-given cost and gradient of the image that was asked for last, they return the next one to evaluate.
-``state.accepted`` tells whether the image just judged was taken; where it was not, the picture is
-still the one taken before.
+given cost and gradient of the image that was asked for last, they return the next one to evaluate,
+which is ``trial(state)``. ``state.accepted`` tells whether the image just judged was taken;
+``state.image`` is the one taken last, None before the first. Arrays of a state are never changed,
+so that it can be saved at any time, from any thread.
 
 A file holds 0..255 only. Without bounds an optimizer would hide style in values that saving cuts
 off, so they are part of the optimisation.
@@ -32,6 +33,7 @@ class AdamState(NamedTuple):
     count: int
     first: np.ndarray
     second: np.ndarray
+    image: np.ndarray | None = None
     accepted: bool = True
 
 
@@ -53,20 +55,28 @@ class Adam:
     ) -> tuple[np.ndarray, AdamState]:
         """Move an image (H, W, 3) float32 against the gradient of the cost.
 
-        Returns a new image and the new state, which takes over the arrays of ``state``.
+        Returns a new image and the new state, which keeps ``image``.
         """
-        count = state.count + 1
-        rate = self.learning_rate * np.sqrt(1 - self.beta_2**count) / (1 - self.beta_1**count)
-        moved = np.empty_like(image)
+        first, second = np.empty_like(state.first), np.empty_like(state.second)
         for rows in row_blocks(image):
-            first, second, slope = state.first[rows], state.second[rows], gradient[rows]
-            first *= np.float32(self.beta_1)
-            first += np.float32(1 - self.beta_1) * slope
-            second *= np.float32(self.beta_2)
-            second += np.float32(1 - self.beta_2) * np.square(slope)
-            step = np.float32(rate) * first / (np.sqrt(second) + np.float32(self.epsilon))
-            np.clip(image[rows] - step, LOW, HIGH, out=moved[rows])
-        return moved, AdamState(count, state.first, state.second)
+            slope = gradient[rows]
+            np.multiply(state.first[rows], np.float32(self.beta_1), out=first[rows])
+            first[rows] += np.float32(1 - self.beta_1) * slope
+            np.multiply(state.second[rows], np.float32(self.beta_2), out=second[rows])
+            second[rows] += np.float32(1 - self.beta_2) * np.square(slope)
+        state = AdamState(state.count + 1, first, second, image)
+        return self.trial(state), state
+
+    def trial(self, state: AdamState) -> np.ndarray:
+        """Return the image to evaluate next, after the first."""
+        count = state.count
+        rate = self.learning_rate * np.sqrt(1 - self.beta_2**count) / (1 - self.beta_1**count)
+        moved = np.empty_like(state.image)
+        for rows in row_blocks(moved):
+            size = np.sqrt(state.second[rows]) + np.float32(self.epsilon)
+            step = np.float32(rate) * state.first[rows] / size
+            np.clip(state.image[rows] - step, LOW, HIGH, out=moved[rows])
+        return moved
 
 
 class LBFGSState(NamedTuple):
@@ -75,7 +85,8 @@ class LBFGSState(NamedTuple):
     accepted: whether the image judged last was taken. image, cost, gradient: of the one that was
     taken last, None before the first. direction, length: the next trial is the image plus length
     times direction, clipped. rejected: trials in a row that were not taken. pairs: (change of the
-    image, change of the gradient), the oldest first.
+    image, change of the gradient), the oldest first. remembered: pairs ever added; the last of
+    ``pairs`` has this number.
     """
 
     accepted: bool = False
@@ -86,6 +97,7 @@ class LBFGSState(NamedTuple):
     length: float = 1.0
     rejected: int = 0
     pairs: tuple[tuple[np.ndarray, np.ndarray], ...] = ()
+    remembered: int = 0
 
 
 @dataclass(frozen=True)
@@ -118,18 +130,26 @@ class LBFGS:
         ``image`` and ``gradient``, which the caller must not change.
         """
         if state.image is None or cost < state.cost:
-            pairs = state.pairs
+            pairs, remembered = state.pairs, state.remembered
             if state.image is not None:
-                pairs = self._remember(pairs, image - state.image, gradient - state.gradient)
+                pair = image - state.image, gradient - state.gradient
+                if _is_curved(dot(*pair), dot(pair[0], pair[0]), dot(pair[1], pair[1])):
+                    pairs, remembered = (*pairs, pair)[-self.memory :], remembered + 1
             direction = self._direction(image, gradient, pairs)
-            state = LBFGSState(True, image, cost, gradient, direction, pairs=pairs)
+            state = LBFGSState(
+                True, image, cost, gradient, direction, pairs=pairs, remembered=remembered
+            )
         else:
             state = self._shorter(image, cost, state)
+        return self.trial(state), state
+
+    def trial(self, state: LBFGSState) -> np.ndarray:
+        """Return the image to evaluate next, after the first."""
         trial = np.empty_like(state.image)
         for rows in row_blocks(trial):
             moved = state.image[rows] + np.float32(state.length) * state.direction[rows]
             np.clip(moved, self.low, self.high, out=trial[rows])
-        return trial, state
+        return trial
 
     def _shorter(self, image: np.ndarray, cost: float, state: LBFGSState) -> LBFGSState:
         """Shorten a step whose end was no better; after several, forget the curvature."""
@@ -144,15 +164,6 @@ class LBFGS:
             direction = self._direction(state.image, state.gradient, ())
             state = state._replace(direction=direction, length=FORGOTTEN, pairs=())
         return state
-
-    def _remember(
-        self, pairs: tuple, moved: np.ndarray, change: np.ndarray
-    ) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
-        """Add a pair, if the curvature along it is positive, and drop the oldest."""
-        curvature = dot(moved, change)
-        if not _is_curved(curvature, dot(moved, moved), dot(change, change)):
-            return pairs
-        return (*pairs, (moved, change))[-self.memory :]
 
     def _direction(
         self,

@@ -21,7 +21,7 @@ from nst.tiling import WHOLE, Plan, StagePlan, Tile, halo
 MARGIN = 0.9  # of the free memory is used
 # Bytes a pixel for image, its successor, gradient, content, styles, and writing a frame.
 PICTURE_BYTES = 3 * 12 + 2 * 12 + 12
-OPTIMIZER_BYTES = {"adam": 2 * 12, "lbfgs": 5 * 12}
+OPTIMIZER_BYTES = {"adam": 5 * 12, "lbfgs": 8 * 12}  # with the state before, being saved
 PAIR_BYTES = 2 * 12
 MOST_PAIRS, FEWEST_PAIRS, PAIR_PIXELS = 20, 4, 80_000_000  # of L-BFGS
 GUIDE_BYTES = 6  # a pixel of a mask at all grids
@@ -43,7 +43,8 @@ class Forecast:
     """A plan and what it will take.
 
     size: (height, width) of the scale. tiles: tiles of each stage. halo: of the first stage, in
-    pixels. memory: peak in bytes. operations: of one evaluation, multiplications and additions.
+    pixels. memory: peak in bytes. operations: of one evaluation, multiplications and additions,
+    one after the other.
     """
 
     plan: Plan
@@ -60,22 +61,32 @@ def choose(
     dtype: str,
     size: tuple[int, int],
     styles: Sequence[tuple[tuple[int, int], float]],
+    wanted: Sequence[Plan] | None = None,
+    share: float = 1.0,
+    workers: int = 1,
 ) -> list[Forecast]:
     """Return the fastest plan of each scale within the memory budget of ``settings``.
 
     size: (height, width) of the picture in pixels. styles: the same of each style, and the long
-    side that it was asked for. dtype: name of the type of the convolutions. Raises
-    MemoryLimitError, with the smallest budget that would do.
+    side that it was asked for. dtype: name of the type of the convolutions. wanted: plans that are
+    taken instead where they fit, one for each scale. share: of the free memory that may be used.
+    workers: among which tiles are spread.
+    Raises MemoryLimitError, with the smallest budget that would do.
     """
     resident = psutil.Process().memory_info().rss
-    budget = settings.max_memory or resident + MARGIN * free_memory()
+    budget = settings.max_memory or resident + share * MARGIN * free_memory()
     found = []
-    for factor in pyramid.factors(settings, size):
+    for number, factor in enumerate(pyramid.factors(settings, size)):
         of_scale = scaled_size(size, factor), [scaled_style(*style, factor) for style in styles]
-        forecasts = [
-            forecast(plan, settings, network, dtype, *of_scale, resident)
-            for plan in _plans(settings)
-        ]
+        # Nothing takes fewer operations than the whole picture at once.
+        whole = [WHOLE] if settings.tile_size is None and workers == 1 else []
+        for plans in ([wanted[number]] if wanted else [], whole, _plans(settings)):
+            forecasts = [
+                forecast(plan, settings, network, dtype, *of_scale, resident, workers)
+                for plan in plans
+            ]
+            if any(of_plan.memory <= budget for of_plan in forecasts):
+                break
         found.append(_fastest(forecasts, settings, budget))
     return found
 
@@ -97,8 +108,8 @@ def _fastest(forecasts: Sequence[Forecast], settings: Settings, budget: float) -
     other = " or drop --tile_size" if settings.tile_size else ""
     height, width = forecasts[0].size
     raise MemoryLimitError(
-        f"{width} x {height} pixels need at least {_text(least)} of memory, the budget is "
-        f"{_text(budget)}; use a smaller --image_size or a larger --max_memory{other}"
+        f"{width} x {height} pixels need at least {memory_text(least)} of memory, the budget is "
+        f"{memory_text(budget)}; use a smaller --image_size or a larger --max_memory{other}"
     )
 
 
@@ -123,6 +134,7 @@ def forecast(
     size: tuple[int, int],
     style_sizes: Sequence[tuple[int, int]],
     resident: int,
+    workers: int = 1,
 ) -> Forecast:
     """Foretell what a plan takes at one scale. resident: bytes that the process holds already."""
     layers = layers_up_to(network, settings.used_layers)
@@ -143,10 +155,19 @@ def forecast(
     memory += GUIDE_BYTES * len(settings.content_mask or ()) * math.prod(size)
     memory += sum(stage.kept for stage in of_content)
     memory += max(stage.peak for stage in (*of_content, *of_styles))
-    operations = sum(stage.operations for stage in of_content)
+    operations = sum(
+        stage.operations / stage.tiles * math.ceil(stage.tiles / workers) for stage in of_content
+    )
     around = halo(stages[0].layers) if of_content[0].tiles > 1 else 0
     tiles = tuple(stage.tiles for stage in of_content)
     return Forecast(plan, size, tiles, around, memory, operations)
+
+
+def duration(found: Sequence[Forecast], settings: Settings, rate: float) -> float:
+    """Seconds that a run will take. rate: operations a second of a typical convolution."""
+    shares = pyramid.iterations(settings, len(found))
+    operations = sum(len(share) * scale.operations for share, scale in zip(shares, found))
+    return operations / (EFFICIENCY * rate)
 
 
 def describe(found: Sequence[Forecast], settings: Settings, rate: float) -> list[str]:
@@ -163,10 +184,9 @@ def describe(found: Sequence[Forecast], settings: Settings, rate: float) -> list
     else:
         tiles = " + ".join(map(str, finest.tiles))
         lines.append(f"Plan      {tiles} tiles, the first with a halo of {finest.halo} pixels")
-    operations = sum(len(share) * scale.operations for share, scale in zip(shares, found))
-    seconds = operations / (EFFICIENCY * rate)
-    lines.append(f"Memory    up to about {_text(max(scale.memory for scale in found))}")
-    lines.append(f"Time      about {_duration(seconds)} for {settings.epochs} epochs")
+    seconds = duration(found, settings, rate)
+    lines.append(f"Memory    up to about {memory_text(max(scale.memory for scale in found))}")
+    lines.append(f"Time      about {duration_text(seconds)} for {settings.epochs} epochs")
     if seconds > LONG:
         lines.append(
             "          A smaller --image_size or fewer --epochs take less; "
@@ -175,7 +195,8 @@ def describe(found: Sequence[Forecast], settings: Settings, rate: float) -> list
     return lines
 
 
-def _duration(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
+    """Seconds for a user to read."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 5400:
@@ -192,7 +213,7 @@ class _StageForecast:
 
 
 def _plans(settings: Settings) -> Iterator[Plan]:
-    """Every plan worth a thought."""
+    """Every plan by tiles that is worth a thought, and the whole where tiles are not asked for."""
     if settings.tile_size is None:
         yield WHOLE
     for keep in (True, False):
@@ -248,5 +269,6 @@ def _area(tile: Tile) -> int:
     return (tile.bottom - tile.top) * (tile.right - tile.left)
 
 
-def _text(size: float) -> str:
+def memory_text(size: float) -> str:
+    """Bytes for a user to read."""
     return f"{size / 1e9:.1f}G"

@@ -1,4 +1,4 @@
-"""The folder of one run: frames, cost log, manifest and the finished picture."""
+"""The folder of one run: frames, cost log, manifest, checkpoint and the finished picture."""
 
 import contextlib
 import csv
@@ -22,12 +22,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from nst import __version__, images
-from nst.errors import OutputError
+from nst import __version__, checkpoint, images
+from nst.checkpoint import Checkpoint, Checkpoints, DamagedError
+from nst.errors import BusyError, DivergedError, OutputError
 from nst.files import file_hash, write_atomically
 from nst.jobs import Job
 from nst.pictures import resize
-from nst.step import Step
+from nst.schedule import Schedule
+from nst.step import Position, Step
 from nst.weights import WeightsFile
 
 try:  # not on Windows, where two runs in one folder are not kept apart and memory is not measured
@@ -40,7 +42,8 @@ RESULT = "generated_image.png"
 COSTS = "costs.csv"
 MANIFEST = "run.json"
 RESULTS = ("frame_[0-9]*.png", RESULT, COSTS, MANIFEST)
-LEFTOVERS = tuple(f".{name}.*.part" for name in RESULTS)  # of a killed process
+# Of a killed process:
+LEFTOVERS = tuple(f".{name}.*.part" for name in (*RESULTS, *checkpoint.FILES))
 LARGEST_MANIFEST = 1_000_000  # bytes
 LONGEST_STEM = 100  # bytes; file systems allow 255 for the whole name
 FINISHED = "finished"
@@ -51,11 +54,20 @@ class RunFolder:
     """One run's folder below ``--output_dir``; raises OutputError whenever it cannot be written."""
 
     def __init__(self, job: Job, weights: WeightsFile) -> None:
-        """Choose the folder and find out whether it holds this very run; make nothing yet."""
+        """Choose the folder and find out whether it holds this very run; make nothing yet.
+
+        checkpoint: where an unfinished run is to go on, known once the folder is claimed. news:
+        what a user should know of that.
+        """
         self.job = job
         self.identity = _identity(job, weights)
+        self.checkpoint: Checkpoint | None = None
+        self.news = ""
+        self._last: Step | None = None
+        self._saved = 0  # iteration
         self._rows: list[list[Any]] = []
         self._facts: dict[str, Any] = {}
+        self._kept: dict[str, Any] = {}
         self._lock: int | None = None
         self._choose()
 
@@ -66,7 +78,7 @@ class RunFolder:
         ``overwrite`` else one of the same pictures; else the first free name.
         """
         job = self.job
-        base = Path(job.settings.output_dir) / "__".join(map(_shortened, job.stems))
+        base = Path(job.settings.output_dir) / folder_name(job.stems)
         manifests = {path: _manifest(path) for path in _numbered(base)}
         path, manifest = next(
             (item for item in manifests.items() if item[1].get("identity") == self.identity),
@@ -106,7 +118,7 @@ class RunFolder:
             else:
                 break
             self._choose()
-        raise OutputError(
+        raise BusyError(
             f"{self.path}: another run is writing this folder; wait for it or change --output_dir"
         )
 
@@ -123,74 +135,170 @@ class RunFolder:
             pass  # a file system without locks
         return True
 
-    def begin(self, **facts: Any) -> bool:
-        """Make the folder, keep other processes out of it, and write the manifest.
+    def claim(self) -> bool:
+        """Make the folder, keep other processes out of it, and find where its run goes on.
 
         Returns False, and does nothing, if another process has finished this very run meanwhile.
         With ``overwrite`` an earlier run's files are removed; else the frames of the same run stay
         until they are written again.
-
-        facts: what is known of the run beyond its settings, for the manifest.
         """
-        self._facts = {"started": _now(), **facts}
         try:
             self._claim()
             if self.finished:
                 return False
-            for pattern in (*LEFTOVERS, *(RESULTS if self.job.settings.overwrite else ())):
+            overwrite = self.job.settings.overwrite
+            self._checkpoints = Checkpoints(self.path)
+            if self.unfinished and not overwrite:
+                self._load_checkpoint()
+            for pattern in (*LEFTOVERS, *(RESULTS if overwrite else ())):
                 for old in self.path.glob(pattern):
                     old.unlink()
+            for frame in self.path.glob("frame_[0-9]*.png"):  # of the moment when it was stopped
+                number = frame.stem.removeprefix("frame_")
+                every = self.job.settings.print_every
+                if number.isdecimal() and (int(number) == 0 or int(number) % every):
+                    frame.unlink()
+            if not self.checkpoint:
+                self._checkpoints.remove()
         except OSError as error:
             raise _cannot_write(self.path, error) from None
-        self._write_manifest("running")
         return True
 
-    def record(self, step: Step) -> None:
-        """Log the costs of a step; save the frame and the log every ``print_every`` iterations."""
+    def _load_checkpoint(self) -> None:
+        reason = ""
+        try:
+            found = self._checkpoints.load()
+            if found is None:
+                reason = "nothing of it was saved"
+            elif found.about.get("identity") != self.identity:
+                reason = "its checkpoint is of another run"
+        except DamagedError as error:
+            reason = f"its checkpoint is damaged ({error})"
+        if reason:
+            self.news = f"{self.path}: an unfinished run is started again: {reason}."
+            return
+        self.checkpoint = found
+        self._saved = found.position.iteration
+        self._rows = list(csv.reader(found.log.decode().splitlines()))[1:]
+        self.news = f"{self.path}: going on after iteration {self._saved} of an unfinished run."
+        if found.about.get("versions") != _versions():
+            self.news += " It was begun with other versions: the picture may differ a little."
+
+    def begin(self, facts: dict[str, Any], kept: dict[str, Any]) -> None:
+        """Write the manifest of a run that begins or goes on.
+
+        facts: what is known of the run beyond its settings, for the manifest. kept: what a
+        checkpoint is to keep beside the position.
+        """
+        self._facts = {"started": _now(), **facts}
+        self._kept = {"identity": self.identity, "versions": _versions(), **kept}
+        seconds = self.checkpoint.position.seconds if self.checkpoint else 0.0
+        self._schedule = Schedule(self.job.settings.print_every, seconds)
+        self._write_manifest("running")
+
+    def record(self, step: Step, save: bool | None = None) -> None:
+        """Log the costs of a step, and save what is due.
+
+        save: whether its position is to be saved; None leaves that to the schedule. A step without
+        image has no frame.
+        """
         costs = step.costs
         row = [step.iteration, step.scale, f"{step.seconds:.3f}"]
         values = (costs.total, costs.content, costs.style, costs.tv)
         self._rows.append(row + [f"{value:.8g}" for value in values])
-        if step.iteration and step.iteration % self.job.settings.print_every == 0:
-            self.save_frame(step)
+        self._last = step
+        if self._schedule.frame(step):
+            self._save_frame(step)
+        due = self._schedule.checkpoint(step) if save is None else save and not self.complete
+        if due:
+            self._save_checkpoint(step)
 
-    def save_frame(self, step: Step) -> None:
+    @property
+    def complete(self) -> bool:
+        """Whether the last iteration was recorded."""
+        return self._last is not None and self._last.iteration == self._last.epochs
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of work so far."""
+        return self._last.seconds if self._last else 0.0
+
+    def rewind(self, position: Position | None) -> None:
+        """Go back to where the run was saved last, its worker being lost."""
+        done = position.iteration if position else -1
+        self._rows = [row for row in self._rows if int(row[0]) <= done]
+        self._last = None
+
+    def _save_frame(self, step: Step) -> None:
         """Save the image of a step as ``frame_NNNNN.png`` and the costs so far."""
         self._write(f"frame_{step.iteration:05}.png", self._png(step))
-        self._write_costs()
+        self._write(COSTS, self._log())
 
-    def end(self, status: str, step: Step) -> None:
-        """Close the run: ``finished`` saves the result, anything else the last frame."""
-        if status == FINISHED:
-            picture = self._png(step)
-            self._write(RESULT, picture)
-            self._write_costs()
-            self._facts["result_sha256"] = hashlib.sha256(picture).hexdigest()
-        else:
-            self.save_frame(step)
-        self._facts |= {
-            "ended": _now(),
-            "iterations": step.iteration,
-            "seconds": round(step.seconds, 3),
-            "peak_memory_bytes": _peak_memory(),
-            "final_costs": {
-                "J": step.costs.total,
-                "J_content": step.costs.content,
-                "J_style": step.costs.style,
-                "J_tv": step.costs.tv,
-            },
-        }
+    def _save_checkpoint(self, step: Step) -> None:
+        try:
+            self._checkpoints.save(Checkpoint(step.position, self._kept, self._log()))
+        except OSError as error:
+            raise _cannot_write(self.path / checkpoint.NAME, error) from None
+        self._saved = step.iteration
+
+    def finish(self) -> None:
+        """Save the result: the image of the last step."""
+        picture = self._png(self._last)
+        self._write(RESULT, picture)
+        self._write(COSTS, self._log())
+        self._facts["result_sha256"] = hashlib.sha256(picture).hexdigest()
+        self._close(FINISHED)
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Remove the checkpoint of a finished run, as far as that is possible."""
+        with contextlib.suppress(OSError):
+            Checkpoints(self.path).remove()
+
+    def stop(self, error: BaseException) -> str:
+        """Save what there is when ``error`` ends the run early; return how it can go on."""
+        if isinstance(error, BusyError) or not self._kept:
+            return ""
+        status = "failed"
+        if isinstance(error, KeyboardInterrupt):
+            status = "interrupted"
+        elif isinstance(error, DivergedError):
+            status = "diverged"
+        with contextlib.suppress(OutputError):
+            last = self._last
+            whole = last and last.position and last.image is not None and not self.complete
+            if whole and not isinstance(error, OutputError):
+                self._save_checkpoint(last)
+                self._save_frame(last)
+            self._close(status)
+        if not self._saved:
+            return f"{self.path}: stopped before anything was saved."
+        return (
+            f"{self.path}: saved after iteration {self._saved} of {self.job.settings.epochs}; "
+            "the same command goes on from there."
+        )
+
+    def _close(self, status: str) -> None:
+        """Write the last manifest of this process."""
+        step = self._last
+        self._facts |= {"ended": _now(), "peak_memory_bytes": _peak_memory()}
+        if step:
+            self._facts |= {
+                "iterations": step.iteration,
+                "seconds": round(step.seconds, 3),
+                "final_costs": {
+                    "J": step.costs.total,
+                    "J_content": step.costs.content,
+                    "J_style": step.costs.style,
+                    "J_tv": step.costs.tv,
+                },
+            }
         self._write_manifest(status)
 
     @property
     def picture(self) -> Path:
         """Where the finished picture is."""
         return self.path / RESULT
-
-    def fail(self, status: str) -> None:
-        """Note how a run ended that has no frame to keep, as far as that can be written."""
-        with contextlib.suppress(OutputError):
-            self._write_manifest(status)
 
     def result(self) -> np.ndarray:
         """Return the finished picture, (H, W, 3) uint8 sRGB."""
@@ -207,12 +315,12 @@ class RunFolder:
         # Frames of coarse scales have the size of the result, to be looked at in one row.
         return images.png_bytes(resize(step.image, self.job.size), alpha, provenance)
 
-    def _write_costs(self) -> None:
+    def _log(self) -> bytes:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         header = ["iteration", "scale", "seconds", "J", "J_content", "J_style", "J_tv"]
         writer.writerows([header, *self._rows])
-        self._write(COSTS, text.getvalue().encode())
+        return text.getvalue().encode()
 
     def _write_manifest(self, status: str) -> None:
         job = self.job
@@ -244,6 +352,20 @@ class RunFolder:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def folder_name(stems: tuple[str, str]) -> str:
+    """The name of the first run folder of the stems of content and style."""
+    return "__".join(map(_shortened, stems))
+
+
+def folder_names(output_dir: Path) -> set[str]:
+    """The names of the run folders that are there, with their numbers and without."""
+    try:
+        names = set(os.listdir(output_dir))
+    except OSError:
+        return set()
+    return names | {re.sub("-[1-9][0-9]*$", "", name) for name in names}
 
 
 def _shortened(stem: str) -> str:

@@ -23,12 +23,13 @@ from nst.parsers import (
 )
 from nst.presets import PRESETS
 
-PICTURES, COST, OPTIMISATION, MACHINE, OUTPUT = GROUPS = (
+PICTURES, COST, OPTIMISATION, MACHINE, OUTPUT, MANY = GROUPS = (
     "Pictures",
     "Cost",
     "Optimisation",
     "Machine",
     "Output",
+    "Many pictures",
 )
 
 START_WORDS = ("noisy_content", "content", "noise", "style")
@@ -56,21 +57,22 @@ class Settings:
         "screen, poster a large one to print",
         Choice(tuple(PRESETS)),
     )
-    content_image_filename: str | None = _setting(
-        "temple.jpg",
+    content_image_filename: tuple[str, ...] | None = _setting(
+        ("temple.jpg",),
         PICTURES,
-        "content picture: what is painted; a bare name is also looked for in images/; none for a "
-        "texture",
-        Optional(file_name),
-        metavar="FILE",
+        "content pictures: what is painted; files, folders (their pictures) or quoted globs; a "
+        "bare name is also looked for in images/; none for a texture",
+        Optional(Several(file_name)),
+        metavar="NAME",
+        nargs="+",
     )
     style_image_filename: tuple[str, ...] = _setting(
         ("starlit_harbour.jpg",),
         PICTURES,
-        "style picture: how it is painted; likewise; several are mixed by --style_weights, or each "
-        "goes to its own --content_mask",
+        "style pictures: how it is painted; likewise; every content is painted in every style, "
+        "unless --style_weights mixes the styles or each goes to its own --content_mask",
         Several(file_name),
-        metavar="FILE",
+        metavar="NAME",
         nargs="+",
     )
     style_weights: tuple[float, ...] | None = _setting(
@@ -251,6 +253,14 @@ class Settings:
     overwrite: bool = _setting(
         False, OUTPUT, "start again in place instead of keeping an earlier result", switch
     )
+    cluster: str | None = _setting(
+        None,
+        MANY,
+        "make the pictures on a Ray cluster: 'local' for this machine, or the address of its head "
+        "node, such as 192.168.1.5:6379; the tiles of a single picture are spread over it",
+        Optional(file_name),
+        metavar="ADDRESS",
+    )
 
     def __init__(self, **given: Any) -> None:
         known = {spec.name: spec for spec in fields(self)}
@@ -334,6 +344,7 @@ class Settings:
             "dry_run",
             "output_dir",
             "overwrite",
+            "cluster",
         }
         return {name: value for name, value in asdict(self).items() if name not in elsewhere}
 

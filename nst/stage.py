@@ -1,6 +1,8 @@
 """Consecutive layers of the network for a picture of one size, evaluated by tiles."""
 
 import math
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -29,6 +31,7 @@ class Stage:
 
         weights, guides: of R regions, as ``nst.guides.pyramid`` gives them; {} for no guides.
         """
+        self.graphs = graphs
         self.graph = graphs.of(cut.layers, weights, bool(guides))
         self.tiles = cut.tiles(size)
         self._dtype = graphs.vgg.dtype
@@ -65,8 +68,7 @@ class Stage:
                 for name in graph.content
             }
         following = self._empty_following()
-        for tile in self.tiles:
-            found = graph.activations(*self._read(content, tile))
+        for tile, found in self._each("activations", lambda tile: self._read(content, tile)):
             for name, target in self._content_targets.items():
                 target[:, *self._part(tile, name)] = found[name].numpy()
             if following is not None:
@@ -84,14 +86,13 @@ class Stage:
         grams: Tensors = {}
         distances: Tensors = {}
         following = self._empty_following()
-        for tile in self.tiles:
-            x, box = self._read(read, tile)
-            guides = self._guides_of(tile)
-            if compare:
-                sums = self.graph.sums(x, box, self._targets(tile), guides)
-            else:
-                sums = self.graph.sums_of_style(x, box, {}, guides)
-            of_grams, of_distances, out = sums
+
+        def arguments(tile: Tile) -> tuple:
+            targets = self._targets(tile) if compare else {}
+            return *self._read(read, tile), targets, self._guides_of(tile)
+
+        sums = self._each("sums" if compare else "sums_of_style", arguments)
+        for tile, (of_grams, of_distances, out) in sums:
             for total, part in ((grams, of_grams), (distances, of_distances)):
                 for name, value in part.items():
                     total[name] = total[name] + value if name in total else value
@@ -136,21 +137,23 @@ class Stage:
         number = tf.float32 if graph.reads_picture else graph.slope_type
         total = np.zeros(read.shape, number.as_numpy_dtype)
         gram_slopes = graph.gram_slopes(grams, style_targets, self.masses)
-        for tile in self.tiles:
+
+        def arguments(tile: Tile) -> tuple:
             handed = ()
             if slope is not None:
                 part = slope[self._part(tile, graph.layers[-1])][np.newaxis]
                 handed = (tf.constant(part, graph.slope_type),)
-            found = graph.pull(
-                *self._read(read, tile),
-                self._targets(tile),
-                self._guides_of(tile),
-                gram_slopes,
-                self.masses,
-                handed,
-            )
+            of_tile = *self._read(read, tile), self._targets(tile), self._guides_of(tile)
+            return *of_tile, gram_slopes, self.masses, handed
+
+        for tile, found in self._each("pull", arguments):
             total[tile.rows, tile.columns] += found.numpy()
         return total
+
+    def _each(self, name: str, arguments: Callable[[Tile], tuple]) -> Iterator[tuple[Tile, Any]]:
+        """Yield every tile with what the graph's function ``name`` returns for it, in order."""
+        found = self.graphs.run(self.graph, name, map(arguments, self.tiles))
+        return zip(self.tiles, found)
 
     def _of(self, style_targets: Tensors) -> Tensors:
         return {name: style_targets[name] for name in self.graph.style}

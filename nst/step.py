@@ -1,9 +1,11 @@
-"""The record of one iteration, which frames, log, progress and tests read."""
+"""The record of one iteration, which frames, log, checkpoints, progress and tests read."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+
+from nst.optimizers import AdamState, LBFGSState
 
 
 class Costs(NamedTuple):
@@ -19,6 +21,21 @@ class Costs(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Position:
+    """All that a transfer needs to go on after an iteration, bit for bit, beside its inputs.
+
+    iteration, scale, seconds, costs: as in Step. optimizer: its state, which holds the image; its
+    arrays are never changed, so that a position can be saved at any time.
+    """
+
+    iteration: int
+    scale: int
+    seconds: float
+    costs: Costs
+    optimizer: AdamState | LBFGSState
+
+
+@dataclass(frozen=True)
 class Step:
     """The picture after ``iteration`` evaluations of the cost, and the costs of this picture.
 
@@ -26,13 +43,17 @@ class Step:
     scale: number of the scale that is worked on, 1 (coarsest) .. scales. Costs of different scales
         are not comparable.
     image: (H, W, 3) float32, sRGB, 0..255, of the size of the scale.
-    seconds: since the run began, the measuring of the targets and the consumer's work included.
+    seconds: of work since the run began, the measuring of the targets included; of a resumed run
+        without the time between.
+    position: from where ``transfer_style`` goes on. From a worker of a cluster, image and position
+        come only when they are to be saved, and are None otherwise.
     """
 
     iteration: int
     epochs: int
     scale: int
     scales: int
-    image: np.ndarray
+    image: np.ndarray | None
     costs: Costs
     seconds: float
+    position: Position | None

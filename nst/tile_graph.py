@@ -4,7 +4,7 @@ The graphs do not depend on sizes: each is traced once, for tiles and pictures o
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -16,6 +16,7 @@ from nst.tiling import grid
 from nst.vgg import VGG
 
 Tensors = dict[str, tf.Tensor]  # by layer
+MOST_STYLES = 64  # that are remembered, of some 2 MB each
 
 
 class Masses(NamedTuple):
@@ -35,6 +36,7 @@ class Graphs:
         self.vgg = vgg
         self.settings = settings
         self._made: dict[tuple, TileGraph] = {}
+        self._styles: dict[tuple, Tensors] = {}
 
     def of(self, layers: Sequence[str], weights: tuple[float, ...], guided: bool) -> "TileGraph":
         """Return the graph of consecutive layers; see TileGraph."""
@@ -42,6 +44,21 @@ class Graphs:
         if key not in self._made:
             self._made[key] = TileGraph(self.vgg, self.settings, *key)
         return self._made[key]
+
+    def run(
+        self, graph: "TileGraph", name: str, arguments: Iterable[tuple]
+    ) -> Iterator[tuple | Tensors | tf.Tensor]:
+        """Yield what a function of a graph returns for the arguments of each tile, in order."""
+        call = getattr(graph, name)
+        return (call(*of_tile) for of_tile in arguments)
+
+    def style(self, key: tuple, measure: Callable[[], Tensors]) -> Tensors:
+        """Return the Gram matrices of a style, measured once for pictures in the same style."""
+        if key not in self._styles:
+            if len(self._styles) >= MOST_STYLES:
+                del self._styles[next(iter(self._styles))]  # the oldest
+            self._styles[key] = measure()
+        return self._styles[key]
 
 
 class TileGraph:
@@ -72,7 +89,8 @@ class TileGraph:
         self.hands_on = layers[-1] != vgg.layers[-1]
         self.reads_picture = layers[0] == vgg.layers[0]
         self.grid = {name: grid(layers[: i + 1]) for i, name in enumerate(layers)}
-        self._weights = weights
+        self.weights = weights
+        self.guided = guided
         # float16 has too small a range for slopes of activations.
         self.slope_type = tf.float32 if vgg.dtype == tf.float16 else vgg.dtype
 
@@ -109,7 +127,7 @@ class TileGraph:
         for name, weight in self.content.items():
             content += weight * distances[name] / (4.0 * masses.positions[name] * channels(name))
         for name, weight in self.style.items():
-            for region, of_region in enumerate(self._weights):
+            for region, of_region in enumerate(self.weights):
                 mass = masses.regions[name][region]
                 cost = costs.style_layer_cost(
                     style_targets[name][region], grams[name][region] / mass
@@ -122,7 +140,7 @@ class TileGraph:
         slopes = {}
         for name, weight in self.style.items():
             of_regions = []
-            for region, of_region in enumerate(self._weights):
+            for region, of_region in enumerate(self.weights):
                 mass = masses.regions[name][region]
                 slope = costs.gram_slope(
                     style_targets[name][region],
@@ -172,7 +190,7 @@ class TileGraph:
 
     def _split(self, guides: Tensors, layer: str) -> list[tf.Tensor | None]:
         """The guide of each region, (h, w, 1)."""
-        return tf.split(guides[layer], len(self._weights), axis=2) if guides else [None]
+        return tf.split(guides[layer], len(self.weights), axis=2) if guides else [None]
 
     def _pull(
         self,

@@ -186,7 +186,7 @@ def test_help_shows_every_setting_with_its_default(nst):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_stopped_run_keeps_its_last_frame(program, pair, tmp_path, number, code):
+def test_a_stopped_run_is_saved_and_tells_how_to_go_on(program, pair, tmp_path, number, code):
     # A test run in the background of a script inherits that SIGINT is ignored.
     restored = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
     process = program(*pair, *QUICK, "--epochs", 1_000_000, **restored)
@@ -200,9 +200,11 @@ def test_a_stopped_run_keeps_its_last_frame(program, pair, tmp_path, number, cod
     finally:
         process.kill()
     assert process.returncode == code
-    assert f"its frame is in {folder.relative_to(tmp_path)}" in err
-    assert "Traceback" not in err
     manifest = json.loads((folder / "run.json").read_text())
+    saved = f"{folder.relative_to(tmp_path)}: saved after iteration {manifest['iterations']}"
+    assert f"{saved} of 1000000; the same command goes on from there." in err
+    assert "Traceback" not in err
+    assert (folder / "checkpoint").exists()
     assert manifest["status"] == "interrupted"
     assert (folder / f"frame_{manifest['iterations']:05}.png").exists()
 

@@ -95,9 +95,11 @@ def test_frames_of_an_unfinished_run_stay_until_they_are_made_again(nst, pair, t
     folder = tmp_path / "output/photo__painting"
     manifest = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps(manifest | {"status": "interrupted"}))
+    (folder / "frame_00008.png").write_bytes((folder / "frame_00004.png").read_bytes())
     (folder / "frame_00003.png").write_bytes((folder / "frame_00004.png").read_bytes())
     nst(*pair, *QUICK)
-    assert (folder / "frame_00003.png").exists()
+    assert (folder / "frame_00008.png").exists()
+    assert not (folder / "frame_00003.png").exists()  # what a stopped run showed last
 
 
 @pytest.mark.parametrize("blocked", ["a file in the way", "no permission"])
