@@ -64,8 +64,7 @@ class Checkpoints:
     def load(self) -> Checkpoint | None:
         """Return the checkpoint, None if there is none; raises DamagedError."""
         try:
-            with np.load(self.folder / NAME, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
+            arrays = _read(self.folder / NAME)
             saved = json.loads(arrays.pop("saved").tobytes())
             if saved["version"] != VERSION:
                 raise ValueError(f"it is of version {saved['version']}")
@@ -143,9 +142,9 @@ class Checkpoints:
         found = {}
         oldest = newest - saved["pairs"] + 1
         for segment in segments:
-            with np.load(self.folder / segment.name, allow_pickle=False) as file:
-                for number in range(max(oldest, segment.first), segment.last + 1):
-                    found[number] = file[f"{number}-0"], file[f"{number}-1"]
+            arrays = _read(self.folder / segment.name)
+            for number in range(max(oldest, segment.first), segment.last + 1):
+                found[number] = arrays[f"{number}-0"], arrays[f"{number}-1"]
         return tuple(found[number] for number in range(oldest, newest + 1))
 
     def _remove_old(self, segments: list[_Segment]) -> None:
@@ -153,3 +152,9 @@ class Checkpoints:
         for path in self.folder.glob(f"{NAME}.pairs-*"):
             if path.name not in names:
                 path.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    """All the arrays of a file, their checksums verified."""
+    with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
