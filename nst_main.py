@@ -3,11 +3,15 @@
 Options, progress and exit codes; the algorithm is in ``nst_utils``.
 """
 
+import signal
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback before there is anything to save
+
 import argparse
 import contextlib
 import logging
 import os
-import signal
 import sys
 import time
 import traceback
@@ -25,7 +29,10 @@ from nst.silence import silent_stderr
 from nst.stopping import Stopping
 
 if TYPE_CHECKING:
+    from nst.batch import Batch
     from nst.console import Console
+    from nst.jobs import Job
+    from nst.studio import Studio
 
 GALLERY_SECONDS = 60  # between two versions of a growing gallery
 
@@ -134,18 +141,15 @@ def run(settings: Settings, shown: "Console", stopping: Stopping, verbose: bool)
 
     planned = batch.plan(settings)
     shown.plan(planned)
-    single = None if planned.several else jobs.prepare(settings)
+    single = None if planned.several else jobs.prepare(planned.single_settings())
     nst_utils = _load_tensorflow(shown, verbose)
     file = nst_utils.weights.find(settings.model_path, None if shown.quiet else shown.say)
     studio = nst_utils.Studio(file)
     if planned.several:
         for line in studio.describe(settings):
             shown.say(line)
-        if settings.dry_run:
-            shown.foretell(planned, batch.foresee(planned, studio))
-            return batch.exit_code(planned, ())
-    if settings.cluster and not settings.dry_run:
-        from nst import cluster, runs  # late, as it needs Ray
+    if settings.dry_run:
+        return _foretell(planned, single, studio, shown, nst_utils.run_job)
     outcomes: list[batch.Outcome] = []
     written = time.monotonic()
 
@@ -154,7 +158,7 @@ def run(settings: Settings, shown: "Console", stopping: Stopping, verbose: bool)
         outcomes.append(outcome)
         shown.end(outcome)
         if planned.several and time.monotonic() - written > GALLERY_SECONDS:
-            gallery.write(Path(settings.output_dir), outcomes)
+            gallery.write(Path(settings.output_dir))
             written = time.monotonic()
 
     def make(task: batch.Task, job: jobs.Job) -> None:
@@ -175,29 +179,51 @@ def run(settings: Settings, shown: "Console", stopping: Stopping, verbose: bool)
                 stopping.gently = False
 
         batch.attempt(task, carry_out, planned, done)
-        stopping.check()
 
     try:
-        if settings.cluster and not settings.dry_run:
-            with cluster.Cluster(settings.cluster) as workers:
+        if settings.cluster:
+            from nst import cluster, runs  # late, as it needs Ray
+
+            with cluster.Cluster(settings.cluster, shown.say) as connected:
                 if single and runs.foresee(single, studio).is_tiled:
-                    studio = workers.tile_studio(studio, shown.say)
+                    studio = connected.tile_studio(studio)
                     make(planned.tasks[0], single)
                 else:
                     stopping.gently = True
-                    driver = cluster.Driver(workers, planned, studio.network, shown, done)
+                    driver = cluster.Driver(connected, planned, studio.network, shown, done)
                     driver.carry_out(lambda: stopping.requested is not None)
+                    stopping.gently = False
         elif single:
             make(planned.tasks[0], single)
         else:
             for task, job in batch.pending(planned, file, done):
+                stopping.check()
                 make(task, job)
-    finally:
-        page = None
+    except BaseException:
         if planned.several:
-            page = gallery.write(Path(settings.output_dir), outcomes)
+            with contextlib.suppress(OSError, NSTError):  # the first error is the one to tell
+                gallery.write(Path(settings.output_dir))
+        raise
+    page = gallery.write(Path(settings.output_dir)) if planned.several else None
     shown.summary(planned, outcomes, page)
-    return batch.exit_code(planned, outcomes)
+    return batch.exit_code(planned, any(outcome.error for outcome in outcomes))
+
+
+def _foretell(
+    planned: "Batch", single: "Job | None", studio: "Studio", shown: "Console", run_job: Callable
+) -> ExitCode:
+    """Tell what would be made, and make nothing; raises NSTError."""
+    from nst import batch
+
+    if planned.settings.cluster:
+        shown.say("          foretold for this machine, not for the cluster")
+    if single:
+        folder = run_job(single, shown.say, studio=studio)
+        if folder.finished:
+            shown.end(batch.made(planned.tasks[0], folder))
+    foreseen = batch.foresee(planned, studio)
+    shown.foretell(planned, foreseen)
+    return batch.exit_code(planned, bool(foreseen.refusals))
 
 
 def _load_tensorflow(shown: "Console", verbose: bool) -> ModuleType:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from nst import images, inputs, jobs
 from nst import plan as forecasts
 from nst.errors import (
-    BusyError,
     ExitCode,
+    FullError,
     MemoryLimitError,
     NSTError,
     OutputError,
@@ -18,7 +18,7 @@ from nst.errors import (
     WeightsError,
 )
 from nst.inputs import Found
-from nst.jobs import MASKS, Job
+from nst.jobs import MASKS, Job, is_mixed
 from nst.plan import Forecast
 from nst.run_folder import RunFolder, folder_name, folder_names
 from nst.settings import START_WORDS, Settings
@@ -27,9 +27,6 @@ from nst.weights import WeightsFile
 if TYPE_CHECKING:  # it imports TensorFlow, which takes seconds
     from nst.studio import Studio
 
-# Errors of one job, after which the next one is no better off.
-HOPELESS = (OutputError, UsageError, WeightsError)
-
 
 @dataclass(frozen=True)
 class Task:
@@ -37,6 +34,7 @@ class Task:
 
     number: from 1. content: its file, None for a texture. styles: files; several are mixed.
     style_masks: files, one for each style, or none. size, style_sizes: (width, height) of files.
+    name: what is painted how, for a user.
     """
 
     number: int
@@ -45,13 +43,7 @@ class Task:
     style_masks: tuple[str, ...] | None
     size: tuple[int, int] | None
     style_sizes: tuple[tuple[int, int], ...]
-
-    @property
-    def name(self) -> str:
-        """What is painted how."""
-        styles = " + ".join(path.name for path in self.styles)
-        content = self.content.name if self.content else "texture"
-        return f"{content} in the style of {styles}" if styles else content
+    name: str
 
     def settings(self, common: Settings) -> Settings:
         """The settings of its job."""
@@ -86,11 +78,6 @@ def made(task: Task, folder: RunFolder, seconds: float = 0.0) -> Outcome:
     return Outcome(task, status, folder.path, folder.picture, seconds=seconds)
 
 
-def failed(task: Task, error: NSTError, seconds: float = 0.0) -> Outcome:
-    """The outcome of a task that raised an error."""
-    return Outcome(task, "failed", error=str(error), exit_code=error.exit_code, seconds=seconds)
-
-
 @dataclass(frozen=True)
 class Batch:
     """What a command asks for.
@@ -107,6 +94,16 @@ class Batch:
     broken: dict[Path, str] = field(default_factory=dict)
     others: int = 0
 
+    def single_settings(self) -> Settings:
+        """The settings of the only task; a file that was given alone keeps its name."""
+        of_task = self.tasks[0].settings(self.settings)
+        given = {
+            name: getattr(self.settings, name)
+            for name in ("content_image_filename", "style_image_filename")
+            if len(getattr(self.settings, name) or ()) == 1
+        }
+        return replace(of_task, **given)
+
 
 def plan(settings: Settings) -> Batch:
     """Find the pictures of ``settings`` and pair them, reading no more than the heads of files.
@@ -122,7 +119,8 @@ def plan(settings: Settings) -> Batch:
         contents = inputs.collect(names, "content_image_filename", output_dir)
     if settings.beta or settings.init == "style":
         names = settings.style_image_filename
-        styles = inputs.collect(names, "style_image_filename", output_dir)
+        together = bool(is_mixed(settings) or settings.style_mask)
+        styles = inputs.collect(names, "style_image_filename", output_dir, together)
     if settings.init not in START_WORDS:
         images.peek(images.find(settings.init, f"init ({', '.join(START_WORDS)}, or a file)"))
     of_styles = _of_styles(settings, styles)
@@ -130,10 +128,14 @@ def plan(settings: Settings) -> Batch:
         for name in getattr(settings, setting) or ():
             images.peek(images.find(name, setting))
     tasks = []
-    for content, size in contents.pictures.items() or [(None, None)]:
-        for paths, masks in of_styles:
-            sizes = tuple(styles.pictures[path] for path in paths)
-            tasks.append(Task(len(tasks) + 1, content, paths, masks, size, sizes))
+    shown = [_shown(found) for found in (contents, styles)]
+    for content, size in contents.pictures or [(None, None)]:
+        for of_style, masks in of_styles:
+            paths, sizes = tuple(zip(*of_style)) or ((), ())
+            name = shown[0][content] if content else "texture"
+            if paths:
+                name += " in the style of " + " + ".join(shown[1][path] for path in paths)
+            tasks.append(Task(len(tasks) + 1, content, paths, masks, size, sizes, name))
     broken = contents.broken | styles.broken
     return Batch(
         settings,
@@ -145,20 +147,27 @@ def plan(settings: Settings) -> Batch:
     )
 
 
+def _shown(found: Found) -> dict[Path, str]:
+    """The names of files, or their paths if there are several of a name."""
+    paths = {path for path, _ in found.pictures}
+    alone = len({path.name for path in paths}) == len(paths)
+    return {path: path.name if alone else str(path) for path in paths}
+
+
 def _of_styles(
     settings: Settings, found: Found
-) -> list[tuple[tuple[Path, ...], tuple[str, ...] | None]]:
-    """The styles of each picture of one content, with their masks."""
-    paths, masks = tuple(found.pictures), settings.style_mask
-    mixed = settings.style_weights or settings.content_mask
-    if found.broken and (mixed or masks):
-        (path, reason), *_ = found.broken.items()
+) -> list[tuple[Sequence[tuple[Path, tuple[int, int]]], tuple[str, ...] | None]]:
+    """The styles of each picture of one content, with their sizes, and with their masks."""
+    styles, masks = found.pictures, settings.style_mask
+    mixed = is_mixed(settings)
+    if (unusable := found.broken | found.left_out) and (mixed or masks):
+        (path, reason), *_ = unusable.items()
         raise UsageError(f"style_image_filename: {path}: {reason}")
-    if paths:
-        jobs.check_counts(settings, len(paths))
-    if mixed or not paths:
-        return [(paths, masks)]
-    return [((path,), masks and (masks[number],)) for number, path in enumerate(paths)]
+    if styles:
+        jobs.check_counts(settings, len(styles))
+    if mixed or not styles:
+        return [(styles, masks)]
+    return [([style], masks and (masks[number],)) for number, style in enumerate(styles)]
 
 
 @dataclass(frozen=True)
@@ -253,9 +262,7 @@ def pending(
                 continue
             job = jobs.prepare(task.settings(batch.settings))
         except NSTError as error:
-            if not batch.several or is_hopeless(error):
-                raise
-            done(failed(task, error))
+            refuse(batch, task, error, done)
             continue
         yield task, job
 
@@ -268,19 +275,20 @@ def attempt(
     try:
         folder = make()
     except NSTError as error:
-        if not batch.several or is_hopeless(error):
-            raise
-        done(failed(task, error, time.monotonic() - began))
+        refuse(batch, task, error, done)
         return
     done(made(task, folder, time.monotonic() - began))
 
 
-def is_hopeless(error: NSTError) -> bool:
-    """Whether an error of one job concerns all."""
-    return isinstance(error, HOPELESS) and not isinstance(error, BusyError)
+def refuse(batch: Batch, task: Task, error: NSTError, done: Callable[[Outcome], None]) -> None:
+    """Go on without a task that raised an error; raise it where it concerns the others, too."""
+    if not batch.several or isinstance(error, FullError | UsageError | WeightsError):
+        raise error
+    if isinstance(error, OutputError):
+        jobs.check_output(Path(batch.settings.output_dir))
+    done(Outcome(task, "failed", error=str(error), exit_code=error.exit_code))
 
 
-def exit_code(batch: Batch, outcomes: Sequence[Outcome]) -> ExitCode:
-    """The exit code of a batch that was carried out to its end."""
-    failed = batch.broken or any(outcome.status == "failed" for outcome in outcomes)
-    return ExitCode.SOME_FAILED if failed else ExitCode.DONE
+def exit_code(batch: Batch, refused: bool) -> ExitCode:
+    """The exit code of a batch that was carried out; refused: whether a task failed."""
+    return ExitCode.SOME_FAILED if batch.broken or refused else ExitCode.DONE

@@ -7,6 +7,7 @@ are made, so each is written once: the new ones since the last time to a file of
 in one step: at every moment the folder holds a whole checkpoint.
 """
 
+import errno
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from nst.optimizers import AdamState, LBFGSState
 from nst.step import Costs, Position
 
 NAME = "checkpoint"
+DAMAGED = f"{NAME}.damaged"
 FILES = (NAME, f"{NAME}.pairs-*")
 STATES = {"adam": AdamState, "lbfgs": LBFGSState}
 VERSION = 1
@@ -62,7 +64,10 @@ class Checkpoints:
         self._segments: list[_Segment] = []  # on disk
 
     def load(self) -> Checkpoint | None:
-        """Return the checkpoint, None if there is none; raises DamagedError."""
+        """Return the checkpoint, None if there is none.
+
+        Raises DamagedError; OSError and MemoryError where it may be whole, but cannot be read now.
+        """
         try:
             arrays = _read(self.folder / NAME)
             saved = json.loads(arrays.pop("saved").tobytes())
@@ -80,6 +85,12 @@ class Checkpoints:
             if error.filename != str(self.folder / NAME):
                 raise DamagedError(f"{Path(error.filename).name} is missing") from None
             return None
+        except MemoryError:
+            raise
+        except OSError as error:
+            if error.errno not in (None, errno.EINVAL):  # seeking to where nothing can be
+                raise
+            raise DamagedError(str(error)) from None
         # Readers meet damaged files with almost any exception.
         except Exception as error:
             raise DamagedError(" ".join(str(error).split())[:200] or type(error).__name__) from None
@@ -114,9 +125,16 @@ class Checkpoints:
         self._segments = segments
         self._remove_old(segments)
 
-    def remove(self) -> None:
-        """Remove it, the run being finished or started again; raises OSError."""
-        (self.folder / NAME).unlink(missing_ok=True)
+    def remove(self, damaged: bool = False) -> None:
+        """Remove it, the run being finished or started again; raises OSError.
+
+        damaged: keep its main file for a look, until the run is finished.
+        """
+        if damaged:
+            (self.folder / NAME).replace(self.folder / DAMAGED)
+        else:
+            (self.folder / NAME).unlink(missing_ok=True)
+            (self.folder / DAMAGED).unlink(missing_ok=True)
         self._segments = []
         self._remove_old([])
 

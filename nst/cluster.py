@@ -8,8 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -29,9 +30,13 @@ from nst.weights import Weights
 
 # Two evaluate a picture 1.7 times as fast as one, and need half the memory of two workers.
 PROCESSORS = 2  # of a worker
+MOST_TILE_WORKERS = 64
+WAIT_SECONDS = 30  # for workers to get ready, which takes about 10
 CONNECT_SECONDS = 5
 ANSWER_SECONDS = 20
-LOOK_SECONDS = 0.5  # between two looks for signals and new nodes
+HEAD_SECONDS = 2  # between two looks for the head and for new nodes
+GONE_SECONDS = 20  # without it; Ray itself waits for 60 seconds, then ends the process
+LOOK_SECONDS = 0.5  # between two looks for signals
 MOST_LOSSES = 3  # of workers with the same picture, without an iteration saved in between
 
 
@@ -46,13 +51,17 @@ class Shown(Protocol):
 class Cluster:
     """A connection to a Ray cluster, and the workers on it; a context that ends both."""
 
-    def __init__(self, address: str) -> None:
-        """Connect; raises ClusterError. address: ``local``, or HOST:PORT of the head node."""
+    def __init__(self, address: str, say: Callable[[str], None]) -> None:
+        """Connect; raises ClusterError. address: ``local``, or HOST:PORT of the head node.
+
+        say: gets lines for the user. What Ray prints on standard output and error is dropped.
+        """
         try:
             import ray
         except ModuleNotFoundError:
             raise ClusterError("cluster: Ray is not installed; pip install ray") from None
         self.ray = ray
+        self._say = say
         local = address == "local"
         if not local:
             _check_address(address)
@@ -78,48 +87,48 @@ class Cluster:
         self.workers: list[Any] = []
         self._new: dict[Any, Any] = {}
         self._turn = 0
+        self._streams = contextlib.ExitStack()
+        self._waits_since: float | None = time.monotonic()
+        self._shape: dict[str, int] = {}
+        self.share = 1.0  # of the memory of a node that a worker may use
+        host, _, port = ray.get_runtime_context().gcs_address.rpartition(":")
+        self._head = host, int(port)
+        self._head_seen = time.monotonic()
 
     def __enter__(self) -> "Cluster":
+        sink = self._streams.enter_context(open(os.devnull, "w"))
+        self._streams.enter_context(contextlib.redirect_stdout(sink))
+        self._streams.enter_context(contextlib.redirect_stderr(sink))
         return self
 
     def __exit__(self, *error: object) -> None:
         with contextlib.suppress(Exception):
             self.ray.shutdown()
+        self._streams.close()
 
-    def _shape(self) -> tuple[dict[str, float], float]:
-        """What Ray gives a worker, and its share of the memory of a node."""
+    def _look(self) -> int:
+        """Decide what Ray gives a worker; return for how many there is room, busy ones included."""
         nodes = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
         nodes = [node for node in nodes if node.get("CPU", 0) >= 1]
         if not nodes:
             raise ClusterError("cluster: it has no processors to work with")
-        if graphics := [node["GPU"] for node in nodes if node.get("GPU", 0) >= 1]:
-            return {"num_cpus": 1, "num_gpus": 1}, 1 / max(graphics)
+        if graphics := [int(node["GPU"]) for node in nodes if node.get("GPU", 0) >= 1]:
+            self._shape, self.share = {"num_cpus": 1, "num_gpus": 1}, 1 / max(graphics)
+            return sum(graphics)
         processors = min(PROCESSORS, *(int(node["CPU"]) for node in nodes))
-        return {"num_cpus": processors}, processors / max(node["CPU"] for node in nodes)
-
-    def capacity(self) -> int:
-        """How many workers the cluster has room for, those that are there included."""
-        shape, _ = self._shape()
-        names = {"num_cpus": "CPU", "num_gpus": "GPU"}
-        return sum(
-            min(
-                int(node["Resources"].get(names[name], 0) // count) for name, count in shape.items()
-            )
-            for node in self.ray.nodes()
-            if node["Alive"]
-        )
+        self._shape = {"num_cpus": processors}
+        self.share = processors / max(node["CPU"] for node in nodes)
+        return sum(int(node["CPU"] // processors) for node in nodes)
 
     def hire(self, weights: Weights, most: int) -> None:
         """Start as many workers as there is room for, up to ``most``; they get ready meanwhile."""
         if self._weights is None:
             self._weights = self.ray.put(weights)
-        shape, _ = self._shape()
-        threads = max(1, int(shape["num_cpus"]))
-        if "num_gpus" in shape:
-            threads = os.cpu_count() or 1
-        for _ in range(min(most, self.capacity()) - len(self.workers) - len(self._new)):
-            # Two threads: one for the work, one that hears that it is to stop.
-            worker = self._actor.options(max_concurrency=2, **shape).remote(self._code, threads)
+        for _ in range(min(most, self._look()) - len(self.workers) - len(self._new)):
+            threads = 0 if "num_gpus" in self._shape else self._shape["num_cpus"]
+            # Two calls at a time: one that works, one that tells it to stop.
+            options = {"max_concurrency": 2, **self._shape}
+            worker = self._actor.options(**options).remote(self._code, threads)
             self._new[worker.learn.remote(self._weights)] = worker
 
     def ready(self, seconds: float) -> None:
@@ -141,19 +150,48 @@ class Cluster:
             else:
                 self.workers.append(worker)
 
-    @property
-    def share(self) -> float:
-        """How much of the memory of its node a worker may use."""
-        return self._shape()[1]
+    def has_head(self) -> bool:
+        """Whether the head answers; raises ClusterError if it has not for long.
 
-    def tile_studio(self, studio: Studio, say: Callable[[str], None]) -> Studio:
-        """Start all the workers that there is room for; return a studio that spreads tiles."""
-        self.hire(studio.network, self.capacity())
-        while self._new:
+        Asked before anything that only the head knows: Ray would wait for a minute, and then end
+        this process.
+        """
+        now = time.monotonic()
+        try:
+            socket.create_connection(self._head, CONNECT_SECONDS).close()
+        except OSError:
+            if now - self._head_seen > GONE_SECONDS:
+                host, port = self._head
+                raise ClusterError(
+                    f"{host}:{port}: the head of the cluster is gone; start it again, and the same "
+                    "command goes on"
+                ) from None
+            return False
+        self._head_seen = now
+        return True
+
+    def tile_studio(self, studio: Studio) -> Studio:
+        """Start all the workers that there is room for; return a studio that spreads tiles.
+
+        Waits for the first one as long as it takes, and for others for WAIT_SECONDS.
+        """
+        began = time.monotonic()
+        self.hire(studio.network, MOST_TILE_WORKERS)
+        while self._new and not (self.workers and time.monotonic() - began > WAIT_SECONDS):
             self.ready(LOOK_SECONDS)
+            self.has_head()
+            self.tell_of_waiting()
         count = len(self.workers)
-        say(f"Cluster   the tiles are spread over {count} worker{'s' * (count != 1)}")
+        self._say(f"Cluster   the tiles are spread over {count} worker{'s' * (count != 1)}")
         return Studio(studio.file, studio.network, partial(TileGraphs, self), max(1, count))
+
+    def tell_of_waiting(self) -> None:
+        """Say, once, that no worker is there after WAIT_SECONDS."""
+        if self._waits_since is None or self.workers:
+            return
+        if time.monotonic() - self._waits_since > WAIT_SECONDS:
+            self._say("Cluster   waiting for its processors, which others use")
+            self._waits_since = None
 
     def next_worker(self) -> Any:
         """A worker, each in turn; raises ClusterError if there is none left."""
@@ -199,9 +237,11 @@ class Driver:
         self._shown, self._done = shown, done
         self._runs: list[_Run] = []
         self._orphans: list[_Run] = []  # their worker is lost
-        self._later: list[tuple[Task, Job]] = []  # the same picture is being made
+        self._later: list[Task] = []  # the same picture, of another name, is being made
         self._pending = batch.pending(planned, weights.file, done)
         self._stopping = False
+        self._exhausted = False
+        self._next_look = 0.0
 
     def carry_out(self, stop: Callable[[], bool]) -> None:
         """Make every picture that is not finished.
@@ -216,6 +256,7 @@ class Driver:
                     self._listen()
                 else:
                     self._cluster.ready(LOOK_SECONDS)
+                    self._cluster.tell_of_waiting()
             if self._stopping:
                 raise KeyboardInterrupt
         except BaseException as error:
@@ -234,12 +275,15 @@ class Driver:
                 for run in self._runs:
                     run.worker.stop.remote()
             return bool(self._runs)
-        self._cluster.hire(self._weights, len(self._planned.tasks))
+        if time.monotonic() > self._next_look:
+            self._next_look = time.monotonic() + HEAD_SECONDS
+            if self._cluster.has_head():
+                self._cluster.hire(self._weights, len(self._planned.tasks))
         busy = [run.worker for run in self._runs]
         for worker in [worker for worker in self._cluster.workers if worker not in busy]:
             run = self._next()
             if run is None:
-                return bool(self._runs)
+                return bool(self._runs or self._later)
             self._start(run, worker)
         return True
 
@@ -247,13 +291,15 @@ class Driver:
         """The next run that waits for a worker, None if there is none."""
         if self._orphans:
             return self._orphans.pop()
-        if not self._runs and self._later:
-            self._pending = itertools.chain(self._later, self._pending)
+        # What was put off is looked at when nothing else is left.
+        if self._later and not self._runs and self._exhausted:
+            again = replace(self._planned, tasks=tuple(self._later))
+            self._pending = batch.pending(again, self._weights.file, self._done)
             self._later = []
         for task, job in self._pending:
             folder = RunFolder(job, self._weights.file)
-            if folder.path in [run.folder.path for run in self._runs]:
-                self._later.append((task, job))
+            if folder.identity in [run.folder.identity for run in self._runs]:
+                self._later.append(task)
                 continue
             try:
                 if not folder.claim():
@@ -261,12 +307,13 @@ class Driver:
                     continue
             except NSTError as error:
                 folder.close()
-                self._refuse(task, error)
+                batch.refuse(self._planned, task, error, self._done)
                 continue
             saved = folder.checkpoint
             if folder.news:
                 self._shown.say(folder.news)
             return _Run(task, job, folder, saved and saved.position, saved.about if saved else None)
+        self._exhausted = True
         return None
 
     def _start(self, run: _Run, worker: Any) -> None:
@@ -292,7 +339,7 @@ class Driver:
                     raise error.cause from None
                 self._runs.remove(run)
                 self._end(run, error.cause)
-                self._refuse(run.task, error.cause)
+                batch.refuse(self._planned, run.task, error.cause, self._done)
             except ray.exceptions.RayError:
                 self._lose(run)
             else:
@@ -311,12 +358,13 @@ class Driver:
         self._shown.step(run.task, step)
 
     def _finish(self, run: _Run) -> None:
-        self._runs.remove(run)
         if not run.folder.complete:  # it was stopped
             self._end(run, KeyboardInterrupt())
+            self._runs.remove(run)
             return
         run.folder.finish()
         run.folder.close()
+        self._runs.remove(run)
         self._done(batch.made(run.task, run.folder, run.folder.seconds))
 
     def _lose(self, run: _Run) -> None:
@@ -330,7 +378,7 @@ class Driver:
                 "Use --max_memory or a smaller --image_size"
             )
             self._end(run, error)
-            self._refuse(run.task, error)
+            batch.refuse(self._planned, run.task, error, self._done)
             return
         after = f"iteration {run.position.iteration}" if run.position else "the beginning"
         self._shown.say(f"{run.task.name}: its worker is lost; another one goes on after {after}.")
@@ -342,12 +390,6 @@ class Driver:
         if line := run.folder.stop(error):
             self._shown.say(line)
         run.folder.close()
-
-    def _refuse(self, task: Task, error: NSTError) -> None:
-        """Go on without a picture, unless the error concerns all."""
-        if not self._planned.several or batch.is_hopeless(error):
-            raise error
-        self._done(batch.failed(task, error))
 
 
 class TileGraphs(Graphs):
@@ -388,6 +430,8 @@ class TileGraphs(Graphs):
         ray = self._cluster.ray
         while True:
             try:
+                while not ray.wait([reference], timeout=LOOK_SECONDS)[0]:
+                    self._cluster.has_head()
                 found = ray.get(reference)
                 return tf.nest.map_structure(tf.constant, found)
             except ray.exceptions.RayTaskError as error:

@@ -25,6 +25,8 @@ class Console:
     def __init__(self, settings: Settings, quiet: bool = False) -> None:
         self.settings = settings
         self.quiet = quiet
+        # Ray, while it is connected, gets others: it prints what it likes.
+        self._out, self._err = sys.stdout, sys.stderr
         self._several = False
         self._total = 1
         self._bars: dict[str, tqdm] = {}
@@ -38,14 +40,17 @@ class Console:
         contents = len({task.content for task in batch.tasks})
         styles = len({task.styles for task in batch.tasks})
         self.say(f"Batch     {_count(contents, 'content')} x {_count(styles, 'style')}")
-        for kind, files in (("left out", batch.left_out), ("cannot be used", batch.broken)):
-            for path, reason in files.items():
-                self.say(f"{path}: {reason} ({kind})")
+        for path, reason in batch.left_out.items():
+            self.say(f"{path}: {reason} (left out)")
+        for path, reason in batch.broken.items():
+            self._complain(f"{path}: {reason}")
         if batch.others:
             self.say(f"          {_count(batch.others, 'other file')} in the folders left alone")
 
     def foretell(self, batch: Batch, foreseen: Foreseen) -> None:
         """Tell what every picture of a batch will be, and what they will take."""
+        if not batch.several:
+            return  # the lines about the picture have told it
         for task, (width, height) in zip(batch.tasks, foreseen.sizes):
             note = foreseen.refusals.get(task.number, "")
             if task.number in foreseen.finished:
@@ -87,13 +92,11 @@ class Console:
         if "picture" in self._bars:
             self._bars.pop("picture").close()
         if not self._several:
-            earlier = outcome.status == "skipped"
-            if earlier or not self.settings.dry_run:
-                again = " (finished earlier; --overwrite starts again)" * earlier
-                self._print(f"Picture   {outcome.picture}{again}")
+            again = " (finished earlier; --overwrite starts again)"
+            self._print(f"Picture   {outcome.picture}{again * (outcome.status == 'skipped')}")
             return
         if outcome.status == "failed":
-            self.say(f"{outcome.task.number} of {self._total}: {outcome.error}")
+            self._complain(f"{outcome.task.number} of {self._total}: {outcome.error}")
         if not self.quiet:
             self._bar("batch", self._total, None)
 
@@ -120,14 +123,17 @@ class Console:
         """Print an error on one line, whatever the file names in it hold."""
         self.close()
         with contextlib.suppress(OSError):
-            print(f"nst_main.py: error: {_printable(error)}", file=sys.stderr, flush=True)
+            print(f"nst_main.py: error: {_printable(error)}", file=self._err, flush=True)
 
     def say(self, line: str) -> None:
         """Print a remark to stderr, above the progress bars."""
-        if self.quiet:
-            return
+        if not self.quiet:
+            self._complain(line)
+
+    def _complain(self, line: str) -> None:
+        """Print an error that does not end the program."""
         with contextlib.suppress(OSError):  # nobody reads it; the picture is wanted
-            tqdm.write(_printable(line), file=sys.stderr)
+            tqdm.write(_printable(line), file=self._err)
 
     def close(self) -> None:
         """Remove the bars."""
@@ -139,6 +145,7 @@ class Console:
         if name not in self._bars:
             position = int(name == "picture" and self._several)
             options = {"total": total, "disable": None, "leave": False, "dynamic_ncols": True}
+            options["file"] = self._err
             unit = " pictures" if name == "batch" else "it"
             self._bars[name] = tqdm(**options, position=position, unit=unit)
         bar = self._bars[name]
@@ -149,10 +156,10 @@ class Console:
         if self.quiet:
             return
         try:
-            tqdm.write(_printable(line), file=sys.stdout)
-            sys.stdout.flush()
+            tqdm.write(_printable(line), file=self._out)
+            self._out.flush()
         except OSError as error:  # the reader (head, less) is gone, or the disk of a log is full;
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # go on without it
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())  # go on without it
             if not isinstance(error, BrokenPipeError):
                 self.say(
                     f"standard output cannot be written ({error.strerror}); going on without it"
@@ -185,14 +192,13 @@ class JSONLog(Console):
     def start(self, task: Task, folder: RunFolder) -> None:
         """Event ``start``."""
         super().start(task, folder)
-        after = folder.checkpoint.position.iteration if folder.checkpoint else None
         self._event(
             "start",
             job=task.number,
             content=str(task.content) if task.content else None,
             styles=list(map(str, task.styles)),
             folder=str(folder.path),
-            goes_on_after=after,
+            goes_on_after=folder.saved,
         )
 
     def step(self, task: Task, step: Step) -> None:

@@ -54,6 +54,10 @@ class OutputError(NSTError):
     exit_code = ExitCode.OUTPUT
 
 
+class FullError(OutputError):
+    """The disk is full, or can no longer be written."""
+
+
 class BusyError(OutputError):
     """Another process is writing the folder."""
 

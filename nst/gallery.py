@@ -1,14 +1,14 @@
-"""``index.html``: the pictures of a batch on one page, opened from disk."""
+"""``index.html``: the finished pictures of an output folder on one page, opened from disk."""
 
 import html
 import os
-from collections.abc import Sequence
+import re
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
-from nst.batch import Outcome
-from nst.errors import OutputError
 from nst.files import write_atomically
+from nst.run_folder import FINISHED, RESULT, cannot_write, read_manifest
 
 NAME = "index.html"
 PAGE = """<!DOCTYPE html>
@@ -34,25 +34,38 @@ ITEM = """<li><a href="{target}"><img src="{target}" alt="{name}" loading="lazy"
 <span>{name}</span></li>"""
 
 
-def write(output_dir: Path, outcomes: Sequence[Outcome]) -> Path | None:
-    """Write the page of the pictures that there are; return where it is, None without a picture.
+def write(output_dir: Path) -> Path | None:
+    """Write the page of all finished pictures in ``output_dir``; return where it is.
 
-    Raises OutputError.
+    None without a picture. Raises OutputError.
     """
-    made = [outcome for outcome in outcomes if outcome.picture]
-    if not made:
-        return None
     items = []
-    for outcome in sorted(made, key=lambda outcome: outcome.task.number):
-        target = outcome.picture.relative_to(output_dir)
-        values = {"target": quote(os.fsencode(target)), "name": html.escape(outcome.task.name)}
-        items.append(ITEM.format(**values))
-    title = f"{len(made)} picture{'s' * (len(made) != 1)}"
+    for folder in sorted(output_dir.glob("*/")):
+        manifest = read_manifest(folder)
+        if manifest.get("status") == FINISHED and (folder / RESULT).exists():
+            target = quote(os.fsencode(f"{folder.name}/{RESULT}"))
+            items.append(ITEM.format(target=target, name=html.escape(_name(folder, manifest))))
+    if not items:
+        return None
+    title = f"{len(items)} picture{'s' * (len(items) != 1)}"
     page = PAGE.format(title=title, items="\n".join(items))
     try:
         write_atomically(output_dir / NAME, page.encode(errors="replace"))
     except OSError as error:
-        raise OutputError(
-            f"{output_dir / NAME}: {error.strerror}; free some space or change --output_dir"
-        ) from None
+        raise cannot_write(output_dir / NAME, error) from None
     return output_dir / NAME
+
+
+def _name(folder: Path, manifest: dict[str, Any]) -> str:
+    """What is painted how, and the number of the folder if it has one."""
+    try:
+        files = manifest["files"]
+        content, styles = (
+            " + ".join(Path(file["path"]).name for file in files[role])
+            for role in ("content", "style")
+        )
+    except (KeyError, TypeError):
+        return folder.name
+    name = f"{content or 'texture'} in the style of {styles}" if styles else content
+    number = re.search("-[1-9][0-9]*$", folder.name)
+    return name + (f" ({number[0][1:]})" if number else "")

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageCms, PngImagePlugin, UnidentifiedImageError
@@ -35,8 +36,11 @@ FORMATS = (
     "TIFF",
     "WEBP",
 )
-# Decoding takes 4 to 15 bytes a pixel, by the kind of file: 0.5 to 2 GB at this size.
+# Decoding takes 4 to 25 bytes a pixel, by the kind of file: 0.5 to 3.2 GB at this size.
 MAX_PIXELS = 128_000_000
+MAX_SIDE = 1_000_000  # libraries keep something for each row
+MAX_RLE_PIXELS = 32_000_000  # of compressed BMP, which Pillow decodes byte by byte
+MAX_SCANS = 200  # of a progressive JPEG: each goes through all of the picture
 
 logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what matters comes as an exception
 
@@ -76,11 +80,6 @@ class Picture:
     alpha: np.ndarray | None
     notes: tuple[str, ...] = ()
 
-    @property
-    def long_side(self) -> int:
-        """The longer of height and width, in pixels."""
-        return max(self.rgb.shape[:2])
-
 
 def find(name: str, setting: str) -> Path:
     """Return the file called ``name``: as it stands, or for a bare name also in ``images/``.
@@ -112,10 +111,11 @@ def peek(path: Path) -> tuple[int, int]:
     Raises PictureError for what is no picture that can be read, as far as the head tells.
     """
     with _refusals(path), silent_stderr(), Image.open(path, formats=FORMATS) as image:
+        _check_size(path, image)
         width, height = image.size
-        if width * height > MAX_PIXELS:
-            raise PictureError(f"{path}: {_too_large()}")
-        turned = _orientation(image, []) in (5, 6, 7, 8)
+        # A TIFF tells the size upright, and a PNG is decoded in search of its EXIF data.
+        asks = image.format != "TIFF" and (image.format != "PNG" or "exif" in image.info)
+        turned = asks and _orientation(image, []) in (5, 6, 7, 8)
         return (height, width) if turned else (width, height)
 
 
@@ -144,7 +144,7 @@ def read(path: Path, long_side: int | None = None, factor: float = 1.0) -> Pictu
     """
     with _refusals(path), open(path, "rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        file.seek(0)
+        _check_scans(path, file)
         with silent_stderr(), Image.open(file, formats=FORMATS) as image:
             return _decode(path, sha256, image, long_side, factor)
 
@@ -201,8 +201,32 @@ def _reason(error: Exception) -> str:
     return " ".join(text.split())[:200] or type(error).__name__
 
 
+def _check_size(path: Path, image: Image.Image) -> None:
+    """Refuse what takes too much memory or time to decode, whatever it holds."""
+    pixels, longer = image.width * image.height, max(image.size)
+    if pixels > MAX_PIXELS or longer > MAX_SIDE:
+        raise PictureError(f"{path}: {_too_large()}")
+    is_rle = image.tile and image.tile[0].codec_name == "bmp_rle"
+    if is_rle and pixels > MAX_RLE_PIXELS:
+        raise PictureError(f"{path}: is too large a compressed BMP; save it as PNG")
+
+
+def _check_scans(path: Path, file: BinaryIO) -> None:
+    """Refuse a JPEG of so many scans that decoding it would take minutes; rewinds the file."""
+    file.seek(0)
+    scans, last = 0, b""
+    is_jpeg = file.read(2) == b"\xff\xd8"
+    while is_jpeg and (block := file.read(2**20)):
+        scans += (last + block).count(b"\xff\xda")
+        last = block[-1:]
+    if scans > MAX_SCANS:
+        raise PictureError(f"{path}: has {scans} scans; save it again as an ordinary JPEG")
+    file.seek(0)
+
+
 def _too_large() -> str:
-    return f"has more than {MAX_PIXELS / 1e6:.0f} megapixels; make it smaller first"
+    most = f"{MAX_PIXELS / 1e6:.0f} megapixels or {MAX_SIDE:,} pixels along a side"
+    return f"has more than {most}; make it smaller first"
 
 
 def _unknown_format(path: Path) -> str:
@@ -217,8 +241,7 @@ def _unknown_format(path: Path) -> str:
 def _decode(
     path: Path, sha256: str, image: Image.Image, long_side: int | None, factor: float
 ) -> Picture:
-    if image.width * image.height > MAX_PIXELS:
-        raise PictureError(f"{path}: {_too_large()}")
+    _check_size(path, image)
     notes: list[str] = []
     full_size = image.size
     scale = _scale(full_size, long_side, factor)

@@ -183,6 +183,11 @@ def check_counts(settings: Settings, styles: int) -> None:
             raise UsageError(f"{name}: {len(values)} for {styles} styles; give one for each")
 
 
+def is_mixed(settings: Settings) -> bool:
+    """Whether several styles make one picture, rather than one each."""
+    return bool(settings.style_weights or settings.content_mask)
+
+
 def _find(settings: Settings) -> dict[str, list[Path]]:
     """The files of one picture by their role; raises PictureError or UsageError."""
     contents = settings.content_image_filename or ()
@@ -191,7 +196,7 @@ def _find(settings: Settings) -> dict[str, list[Path]]:
     styles: tuple[str, ...] = ()
     if settings.beta or settings.init == "style":
         styles = settings.style_image_filename
-        if len(styles) > 1 and not (settings.style_weights or settings.content_mask):
+        if len(styles) > 1 and not is_mixed(settings):
             raise UsageError(
                 f"style_image_filename: {len(styles)} styles for one picture; mix them with "
                 "--style_weights, or give each a --content_mask"

@@ -4,6 +4,7 @@ The fastest plan that fits is taken: the whole picture at once; else the early l
 the deeper ones, which need a fifth of the memory, at once or by larger tiles.
 """
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -73,8 +74,10 @@ def choose(
     workers: among which tiles are spread.
     Raises MemoryLimitError, with the smallest budget that would do.
     """
-    resident = psutil.Process().memory_info().rss
-    budget = settings.max_memory or resident + share * MARGIN * free_memory()
+    resident = resident_before()
+    budget = settings.max_memory
+    if not budget:
+        budget = psutil.Process().memory_info().rss + share * MARGIN * free_memory()
     found = []
     for number, factor in enumerate(pyramid.factors(settings, size)):
         of_scale = scaled_size(size, factor), [scaled_style(*style, factor) for style in styles]
@@ -87,8 +90,18 @@ def choose(
             ]
             if any(of_plan.memory <= budget for of_plan in forecasts):
                 break
+            if plans and wanted and settings.max_memory:  # it was found to fit before
+                budget = math.inf
+                break
         found.append(_fastest(forecasts, settings, budget))
     return found
+
+
+@functools.cache
+def resident_before() -> int:
+    """Bytes that the process held before its first picture, so that every picture of a batch has
+    the same plan, and a run that goes on the one that it began with."""
+    return psutil.Process().memory_info().rss
 
 
 def lbfgs_memory(size: tuple[int, int]) -> int:

@@ -4,34 +4,53 @@ The class is sent to the nodes as it is here, and brings the rest of the code wi
 the packages of ``requirements.txt`` and Ray, but neither this folder nor a shared disk.
 """
 
-import io
+import importlib.abc
+import importlib.util
 import os
 import sys
-import tempfile
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 
-def code() -> bytes:
-    """This program, as a zip file that Python imports from."""
+def code() -> dict[str, str]:
+    """This program: {name of a module: its source}."""
     root = Path(__file__).resolve().parent.parent
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as file:
-        for path in (root / "nst_utils.py", *sorted((root / "nst").glob("*.py"))):
-            file.write(path, path.relative_to(root))
-    return buffer.getvalue()
+    files = {"nst_utils": root / "nst_utils.py", "nst": root / "nst/__init__.py"}
+    files |= {f"nst.{path.stem}": path for path in (root / "nst").glob("[a-z]*.py")}
+    return {name: path.read_text() for name, path in files.items()}
+
+
+class Sources(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
+    """Imports modules from memory."""
+
+    def __init__(self, program: dict[str, str]) -> None:
+        self._program = program
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
+        """The spec of a module of the program, None for any other."""
+        if name not in self._program:
+            return None
+        origin = f"{name.replace('.', '/')}.py"
+        spec = importlib.util.spec_from_loader(name, self, origin=origin)
+        spec.has_location = True  # gives it a __file__
+        return spec
+
+    def is_package(self, name: str) -> bool:
+        """Whether a module has modules in it."""
+        return any(other.startswith(f"{name}.") for other in self._program)
+
+    def get_source(self, name: str) -> str:
+        """The source of a module."""
+        return self._program[name]
 
 
 class Worker:
     """Makes pictures, or evaluates tiles, one after the other."""
 
-    def __init__(self, program: bytes, threads: int) -> None:
-        """Get ready to import the program. threads: processors that it may use."""
-        with tempfile.NamedTemporaryFile(suffix=".zip", delete=False) as file:
-            file.write(program)
-        sys.path.insert(0, file.name)
+    def __init__(self, program: dict[str, str], threads: int) -> None:
+        """Get ready to import the program. threads: that it may use, 0 for all."""
+        sys.meta_path.insert(0, Sources(program))
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
         import tensorflow as tf
 

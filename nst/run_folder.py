@@ -24,7 +24,7 @@ from PIL import Image
 
 from nst import __version__, checkpoint, images
 from nst.checkpoint import Checkpoint, Checkpoints, DamagedError
-from nst.errors import BusyError, DivergedError, OutputError
+from nst.errors import BusyError, DivergedError, FullError, MemoryLimitError, OutputError
 from nst.files import file_hash, write_atomically
 from nst.jobs import Job
 from nst.pictures import resize
@@ -57,14 +57,14 @@ class RunFolder:
         """Choose the folder and find out whether it holds this very run; make nothing yet.
 
         checkpoint: where an unfinished run is to go on, known once the folder is claimed. news:
-        what a user should know of that.
+        what a user should know of that. saved: the iteration that was saved last, None before.
         """
         self.job = job
         self.identity = _identity(job, weights)
         self.checkpoint: Checkpoint | None = None
         self.news = ""
         self._last: Step | None = None
-        self._saved = 0  # iteration
+        self.saved: int | None = None
         self._rows: list[list[Any]] = []
         self._facts: dict[str, Any] = {}
         self._kept: dict[str, Any] = {}
@@ -72,14 +72,14 @@ class RunFolder:
         self._choose()
 
     def _choose(self) -> None:
-        """Set ``path``, ``unfinished`` and ``finished``.
+        """Set ``path`` and ``finished``.
 
         The folder is the one of the same pictures, settings and weights if there is one; with
         ``overwrite`` else one of the same pictures; else the first free name.
         """
         job = self.job
         base = Path(job.settings.output_dir) / folder_name(job.stems)
-        manifests = {path: _manifest(path) for path in _numbered(base)}
+        manifests = {path: read_manifest(path) for path in _numbered(base)}
         path, manifest = next(
             (item for item in manifests.items() if item[1].get("identity") == self.identity),
             (None, {}),
@@ -98,7 +98,7 @@ class RunFolder:
         finished = manifest.get("status") == FINISHED and _whole(path / RESULT, manifest)
         self.path = path
         self._is_new = not manifest
-        self.unfinished = bool(manifest) and not finished
+        self._unfinished = bool(manifest) and not finished
         self.finished = finished and not self.job.settings.overwrite
 
     def _claim(self) -> None:
@@ -108,7 +108,7 @@ class RunFolder:
             if self._is_new:
                 self.path.mkdir(parents=True, exist_ok=True)
             if self._try_lock():
-                manifest = _manifest(self.path)
+                manifest = read_manifest(self.path)
                 if bool(manifest) != self._is_new:
                     self._take(self.path, manifest)
                     return
@@ -148,8 +148,7 @@ class RunFolder:
                 return False
             overwrite = self.job.settings.overwrite
             self._checkpoints = Checkpoints(self.path)
-            if self.unfinished and not overwrite:
-                self._load_checkpoint()
+            damaged = self._unfinished and not overwrite and not self._load_checkpoint()
             for pattern in (*LEFTOVERS, *(RESULTS if overwrite else ())):
                 for old in self.path.glob(pattern):
                     old.unlink()
@@ -159,13 +158,21 @@ class RunFolder:
                 if number.isdecimal() and (int(number) == 0 or int(number) % every):
                     frame.unlink()
             if not self.checkpoint:
-                self._checkpoints.remove()
+                self._checkpoints.remove(damaged)
         except OSError as error:
-            raise _cannot_write(self.path, error) from None
+            raise cannot_write(self.path, error) from None
+        except MemoryError:
+            raise MemoryLimitError(
+                f"{self.path}: its checkpoint takes more memory than there is; free some, or start "
+                "again with --overwrite"
+            ) from None
+        self._facts = {"started": _now()}
+        self._write_manifest("running")  # whose folder this is
         return True
 
-    def _load_checkpoint(self) -> None:
-        reason = ""
+    def _load_checkpoint(self) -> bool:
+        """Find where the run goes on; return False if there is a checkpoint of no use."""
+        found, reason = None, ""
         try:
             found = self._checkpoints.load()
             if found is None:
@@ -176,13 +183,14 @@ class RunFolder:
             reason = f"its checkpoint is damaged ({error})"
         if reason:
             self.news = f"{self.path}: an unfinished run is started again: {reason}."
-            return
+            return not (self.path / checkpoint.NAME).exists()
         self.checkpoint = found
-        self._saved = found.position.iteration
+        self.saved = found.position.iteration
         self._rows = list(csv.reader(found.log.decode().splitlines()))[1:]
-        self.news = f"{self.path}: going on after iteration {self._saved} of an unfinished run."
+        self.news = f"{self.path}: going on after iteration {self.saved} of an unfinished run."
         if found.about.get("versions") != _versions():
             self.news += " It was begun with other versions: the picture may differ a little."
+        return True
 
     def begin(self, facts: dict[str, Any], kept: dict[str, Any]) -> None:
         """Write the manifest of a run that begins or goes on.
@@ -190,7 +198,7 @@ class RunFolder:
         facts: what is known of the run beyond its settings, for the manifest. kept: what a
         checkpoint is to keep beside the position.
         """
-        self._facts = {"started": _now(), **facts}
+        self._facts |= facts
         self._kept = {"identity": self.identity, "versions": _versions(), **kept}
         seconds = self.checkpoint.position.seconds if self.checkpoint else 0.0
         self._schedule = Schedule(self.job.settings.print_every, seconds)
@@ -238,8 +246,8 @@ class RunFolder:
         try:
             self._checkpoints.save(Checkpoint(step.position, self._kept, self._log()))
         except OSError as error:
-            raise _cannot_write(self.path / checkpoint.NAME, error) from None
-        self._saved = step.iteration
+            raise cannot_write(self.path / checkpoint.NAME, error) from None
+        self.saved = step.iteration
 
     def finish(self) -> None:
         """Save the result: the image of the last step."""
@@ -257,7 +265,11 @@ class RunFolder:
 
     def stop(self, error: BaseException) -> str:
         """Save what there is when ``error`` ends the run early; return how it can go on."""
-        if isinstance(error, BusyError) or not self._kept:
+        if not self._kept:
+            if self._is_new and self._lock is not None:  # nothing was begun: leave nothing
+                with contextlib.suppress(OSError):
+                    (self.path / MANIFEST).unlink(missing_ok=True)
+                    self.path.rmdir()
             return ""
         status = "failed"
         if isinstance(error, KeyboardInterrupt):
@@ -271,11 +283,15 @@ class RunFolder:
                 self._save_checkpoint(last)
                 self._save_frame(last)
             self._close(status)
-        if not self._saved:
+        if status == "diverged":
+            return ""  # it would again
+        settings = self.job.settings
+        if self.saved is None:
             return f"{self.path}: stopped before anything was saved."
+        how = "without --overwrite " * settings.overwrite + "goes on from there"
         return (
-            f"{self.path}: saved after iteration {self._saved} of {self.job.settings.epochs}; "
-            "the same command goes on from there."
+            f"{self.path}: saved after iteration {self.saved} of {settings.epochs}; "
+            f"the same command {how}."
         )
 
     def _close(self, status: str) -> None:
@@ -345,7 +361,7 @@ class RunFolder:
         try:
             write_atomically(self.path / name, data)
         except OSError as error:
-            raise _cannot_write(self.path / name, error) from None
+            raise cannot_write(self.path / name, error) from None
 
     def close(self) -> None:
         """Let other processes use the folder."""
@@ -408,7 +424,7 @@ def _identity(job: Job, weights: WeightsFile) -> dict[str, Any]:
     return json.loads(json.dumps(identity))  # as it comes back from the manifest
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest in a folder; empty if there is none that can be read."""
     try:
         about = (folder / MANIFEST).stat()
@@ -428,10 +444,14 @@ def _whole(picture: Path, manifest: dict[str, Any]) -> bool:
         return False
 
 
-def _cannot_write(path: Path, error: OSError) -> OutputError:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    mend = "free some space or change --output_dir" if full else "change --output_dir"
-    return OutputError(f"{path}: {error.strerror}; {mend}")
+def cannot_write(path: Path, error: OSError) -> OutputError:
+    """The refusal of a file that cannot be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        mend = "free some space or change --output_dir"
+        return FullError(f"{path}: {error.strerror}; {mend}")
+    if error.errno == errno.EROFS:
+        return FullError(f"{path}: {error.strerror}; change --output_dir")
+    return OutputError(f"{path}: {error.strerror}; mend that, or change --output_dir")
 
 
 def _now() -> str:

@@ -1,7 +1,7 @@
 """One run: a job, carried out in its run folder, or taken up where it stopped."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
@@ -35,7 +35,13 @@ class Outlook:
 
     def kept(self, job: Job) -> dict[str, Any]:
         """What a checkpoint keeps of it: with the same, the picture is the same bit for bit."""
-        plans = [asdict(forecast.plan) for forecast in self.forecasts]
+        plans = [
+            {
+                "cuts": list(map(list, forecast.plan.cuts)),
+                "keep_content": forecast.plan.keep_content,
+            }
+            for forecast in self.forecasts
+        ]
         return {**_limits(job), "precision": self.chosen.dtype.name, "plans": plans}
 
     def facts(self, studio: Studio, job: Job) -> dict[str, Any]:
@@ -145,6 +151,8 @@ def run(
             say(folder.news)
         if folder.checkpoint:
             outlook = foresee(job, studio, folder.checkpoint.about)
+            if outlook.kept(job)["plans"] != folder.checkpoint.about["plans"]:
+                say(f"{folder.path}: by other tiles than before: the picture may differ a little.")
         folder.begin(outlook.facts(studio, job), outlook.kept(job))
         on_start(folder)
         position = folder.checkpoint.position if folder.checkpoint else None

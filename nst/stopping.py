@@ -42,8 +42,9 @@ class Stopping:
             signal.signal(number, handler)
 
     def check(self) -> None:
-        """Raise KeyboardInterrupt if a signal came."""
+        """Raise KeyboardInterrupt if a signal came; what is saved then may take its time."""
         if self.requested:
+            self.gently = False
             raise KeyboardInterrupt
 
     def _arrived(self, number: int, frame: object) -> None:

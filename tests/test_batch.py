@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import jsonschema
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -73,6 +74,8 @@ def test_every_event_follows_the_schema(nst, folder, tmp_path):
     command = ("--content_image_filename", folder, *STYLE, *QUICK, "--log_json")
     foretold = events_of(nst(*command, "--dry_run"))
     assert [event["event"] for event in foretold] == ["plan", "foreseen"]
+    alone = events_of(nst(*QUICK, "--log_json", "--dry_run"))
+    assert [event["event"] for event in alone] == ["plan", "foreseen"]
     assert not (tmp_path / "output").exists()
     (folder / "cut.png").write_bytes((folder / "a.png").read_bytes()[:-300])
     done = nst(*command)
@@ -162,6 +165,12 @@ def test_globs_lists_and_odd_names(nst, photo, tmp_path):
         assert (tmp_path / "output" / unquote(link)).exists()
 
 
+def test_globs_in_depth_follow_no_circles(nst, folder, tmp_path):
+    (folder / "sub/up").symlink_to(tmp_path)
+    found = inputs.collect((f"{folder}/**/*.*g",), "content_image_filename", tmp_path / "output")
+    assert [path.name for path, _ in found.pictures] == ["a.png", "b.jpg"]
+
+
 def test_equal_stems_in_a_batch_never_share_a_folder(nst, folder, tmp_path):
     shutil.copy(ROOT / "images/temple.jpg", folder / "sub/a.png")
     command = ("--content_image_filename", folder, *STYLE, *QUICK)
@@ -214,10 +223,11 @@ def test_the_plan_of_a_batch(nst, folder, tmp_path):
     assert sorted((tmp_path / "output").rglob("*")) == before
     refused = nst(*command, "--dry_run", "--max_memory", "100M")
     assert "need at least" in refused.out
+    assert refused.code == 1
 
 
 def test_a_batch_that_is_stopped_goes_on(program, nst, folder, tmp_path):
-    command = ("--content_image_filename", folder, *STYLE, *QUICK, "--epochs", 300)
+    command = ("--content_image_filename", folder, *STYLE, *QUICK[:2], *QUICK[6:], "--epochs", 300)
     assert nst(*command, "--output_dir", "whole").code == 0
     process = program(
         *command,
@@ -239,9 +249,48 @@ def test_a_batch_that_is_stopped_goes_on(program, nst, folder, tmp_path):
     same_files(tmp_path / "whole", tmp_path / "stopped")
 
 
+def test_a_style_twice_in_one_picture_and_once_in_a_batch(nst, photo, painting, tmp_path):
+    Image.new("L", (8, 8), 200).save(tmp_path / "mask.png")
+    names = ("--content_image_filename", photo, "--style_image_filename", painting, painting)
+    masked = nst(*names, *QUICK, "--content_mask", "mask.png", "mask.png")
+    assert masked.code == 0, masked.err
+    assert (tmp_path / "output/photo__painting+painting/run.json").exists()
+    once = nst(*names, *QUICK)
+    assert once.code == 0, once.err
+    assert "Picture   output/photo__painting/" in once.out
+
+
+def test_content_and_output_in_one_folder(nst, folder):
+    command = ("--content_image_filename", folder, *STYLE, *QUICK, "--output_dir", folder)
+    assert "2 finished, " in nst(*command).out
+    assert "2 finished earlier" in nst(*command).out
+
+
+def test_what_earlier_pictures_left_in_memory_does_not_change_the_plan():
+    from nst import plan
+    from nst.settings import Settings
+
+    chosen = Settings(max_memory="2G")
+    arguments = (chosen, "VGG-16", "float32", (267, 400), [((300, 400), 400)])
+    before = plan.choose(*arguments)
+    kept = np.ones(25_000_000)
+    assert plan.choose(*arguments) == before
+    assert kept.any()
+
+
+def test_a_gallery_shows_all_that_is_finished(nst, folder, photo, tmp_path):
+    nst("--content_image_filename", folder, *STYLE, *QUICK)
+    nst("--content_image_filename", photo, *STYLE, "mosaic_sun.jpg", *QUICK)
+    assert (tmp_path / "output/index.html").read_text().count("<li>") == 4
+
+
 def test_quiet_batches_print_errors_only(nst, folder):
     done = nst("--content_image_filename", folder, *STYLE, *QUICK, "--quiet")
     assert (done.code, done.out, done.err) == (0, "", "")
+    (folder / "cut.png").write_bytes((folder / "a.png").read_bytes()[:-300])
+    cut = nst("--content_image_filename", folder, *STYLE, *QUICK, "--quiet")
+    assert (cut.code, cut.out, cut.err.count("\n")) == (1, "", 1)
+    assert "cut.png" in cut.err
     loud = nst("--content_image_filename", folder, "--quiet", "--log_json")
     assert loud.code == 2
 
@@ -275,18 +324,28 @@ def test_ten_thousand_names_are_planned_quickly(tmp_path, photo):
     assert time.monotonic() - began < 60
 
 
-def test_a_very_deep_folder(tmp_path, photo):
+@pytest.mark.parametrize("depth", [900, 2500])
+def test_a_very_deep_folder(tmp_path, photo, depth):
     here = os.getcwd()
     try:
         os.chdir(tmp_path)
-        for _ in range(900):
+        for _ in range(depth):
             os.mkdir("d")
             os.chdir("d")
         shutil.copy(photo, "deep.png")
     finally:
         os.chdir(here)
     found = inputs.collect((str(tmp_path),), "content_image_filename", tmp_path / "output")
-    assert [path.name for path in found.pictures] == ["deep.png", "photo.png"]
+    # Beyond some 4096 bytes a path cannot be opened.
+    names = [path.name for path, _ in found.pictures]
+    assert names == ["deep.png"] * (depth == 900) + ["photo.png"]
+    glob = (str(tmp_path / "**/*.png"),)
+    if depth == 900:
+        found = inputs.collect(glob, "content_image_filename", tmp_path / "output")
+        assert "photo.png" in [path.name for path, _ in found.pictures]
+    else:
+        with pytest.raises(PictureError, match="give a folder"):
+            inputs.collect(glob, "content_image_filename", tmp_path / "output")
     while (tmp_path / "d").exists():  # shutil.rmtree of Python 3.11 is recursive
         path = tmp_path / "d"
         os.rename(path, tmp_path / "old")
@@ -309,7 +368,7 @@ def test_any_name_is_found_in_its_folder(tmp_path_factory, name):
             inputs.collect((str(folder),), "content_image_filename", Path("output"))
         return
     found = inputs.collect((str(folder),), "content_image_filename", Path("output"))
-    assert found.pictures == {path: (3, 2)}
+    assert found.pictures == [(path, (3, 2))]
 
 
 def test_names_that_are_no_text(nst, photo, tmp_path):

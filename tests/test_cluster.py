@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from conftest import ROOT, pixels, same_files
 
@@ -45,6 +46,23 @@ def events(process):
         yield json.loads(line)
 
 
+def test_the_same_picture_under_other_names_and_equal_stems(cluster, program, photo, tmp_path):
+    names = []
+    for number in range(4):
+        folder = tmp_path / f"in/{number}"
+        folder.mkdir(parents=True)
+        names.append(folder / "x.png")
+        with Image.open(photo) as image:
+            image.rotate(number // 2).save(names[-1])  # two and two are the same
+    command = ("--content_image_filename", tmp_path / "in", *STYLES[:2], *SMALL, "--epochs", 5)
+    process = program(*command, "--cluster", cluster.address, "--log_json")
+    out, _ = finished(process)
+    last = json.loads(out.splitlines()[-1])
+    assert (last["finished"], last["skipped"]) == (2, 2)
+    found = sorted(path.parent.name for path in tmp_path.glob("output/*/generated_image.png"))
+    assert found == ["x__woodcut_wave", "x__woodcut_wave-2"]
+
+
 def wait_for_step(process, jobs):
     """Read events until every one of ``jobs`` has saved a frame."""
     waiting = set(jobs)
@@ -68,7 +86,10 @@ def test_pictures_of_a_cluster_are_those_made_here_and_outlive_a_node(
     cluster.remove_node(cluster.other, allow_graceful=False)
     rest, err = finished(process)
     assert "its worker is lost; another one goes on after iteration" in err
-    assert json.loads(rest.splitlines()[-1])["finished"] == 4
+    found = [json.loads(line) for line in rest.splitlines()]
+    assert found[-1]["finished"] == 4
+    moved = [event for event in found if event["event"] == "start" and event["job"] in (1, 2)]
+    assert moved[0]["goes_on_after"] >= 10
     same_files(tmp_path / "local", tmp_path / "far")
 
 
@@ -135,8 +156,8 @@ def test_spread_tiles_give_the_same_numbers_as_tiles_evaluated_here(
     settings, plan = Settings(), Plan((("pool2", 32), (None, 48)))
     pictures = Pictures(temple.shape[:2], temple, (harbour,))
     here = Objective(Graphs(build_vgg(vgg16, settings), settings), pictures, plan)
-    with Cluster(cluster.address) as connected:
-        studio = connected.tile_studio(Studio(vgg16.file, vgg16), print)
+    with Cluster(cluster.address, print) as connected:
+        studio = connected.tile_studio(Studio(vgg16.file, vgg16))
         assert studio.workers == 2
         graphs = partial(TileGraphs, connected)(build_vgg(vgg16, settings), settings)
         there = Objective(graphs, pictures, plan)

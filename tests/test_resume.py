@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from dataclasses import replace
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -161,7 +162,7 @@ def wait_for(path, process, seconds=120):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("options", [(), ("--optimizer", "lbfgs", "--scales", 2)])
 def test_a_stopped_run_goes_on_bit_for_bit(program, nst, pair, tmp_path, number, options):
-    command = (*pair, *QUICK, "--epochs", 300, *options)
+    command = (*pair, *QUICK, "--epochs", 120, "--print_every", 20, *options)
     assert nst(*command, "--output_dir", "whole").code == 0
     process = start(program, *command, "--output_dir", "stopped")
     folder = tmp_path / "stopped/photo__painting"
@@ -170,7 +171,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(program, nst, pair, tmp_path, number,
     _, err = process.communicate(timeout=60)
     assert process.returncode == {signal.SIGINT: 130}.get(number, 143), err
     stopped_at = json.loads((folder / "run.json").read_text())["iterations"]
-    assert 20 <= stopped_at < 300
+    assert 20 <= stopped_at < 120
     assert (folder / f"frame_{stopped_at:05}.png").exists()
     again = nst(*command, "--output_dir", "stopped")
     assert again.code == 0
@@ -280,10 +281,56 @@ def test_a_damaged_checkpoint_is_reported_and_the_run_starts_again(
     flipped = data[: len(data) // 2] + bytes([data[len(data) // 2] ^ 1])
     flipped += data[len(data) // 2 + 1 :]
     path.write_bytes({"cut": data[:-50], "flip": flipped, "empty": b""}.get(damage, data))
+    cut_short = nst(*stopped, "--dry_run")
+    assert cut_short.code == 0
     again = nst(*stopped)
     assert again.code == 0
     assert "an unfinished run is started again: its checkpoint is " in again.err
     same_files(tmp_path / "whole", tmp_path / "stopped")
+
+
+def test_a_checkpoint_that_cannot_be_read_now_is_kept(nst, pair, tmp_path, monkeypatch):
+    command = (*pair, *QUICK, "--epochs", 12, "--output_dir", tmp_path / "stopped")
+    interrupted(nst, monkeypatch, 7, *command)
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "stopped/photo__painting"
+    before = (folder / "checkpoint").read_bytes()
+
+    for problem, code in ((MemoryError(), 6), (OSError(5, "Input/output error"), 5)):
+        with mock.patch.object(np, "load", side_effect=problem):
+            refused = nst(*command)
+        assert refused.code == code
+        assert "Traceback" not in refused.err
+        assert (folder / "checkpoint").read_bytes() == before
+    assert "going on after iteration 7" in nst(*command).err
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_a_tight_budget_goes_on_with_the_same_tiles(nst, pair, tmp_path, monkeypatch, optimizer):
+    command = (*pair, *QUICK, "--epochs", 12, "--optimizer", optimizer, "--max_memory", "20G")
+    interrupted(nst, monkeypatch, 7, *command)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("nst.plan.resident_before", lambda: 19_900_000_000)  # nothing fits now
+    monkeypatch.setattr("nst.runs.foresee", passing_first(monkeypatch))
+    again = nst(*command)
+    assert again.code == 0, again.err
+    assert "by other tiles" not in again.err
+
+
+def passing_first(monkeypatch):
+    """``foresee`` whose first call, before the checkpoint is known, finds room."""
+    from nst import runs
+
+    whole, calls = runs.foresee, []
+
+    def foresee(*arguments, **options):
+        calls.append(arguments)
+        with monkeypatch.context() as patch:
+            if len(calls) == 1:
+                patch.setattr("nst.plan.resident_before", lambda: 1)
+            return whole(*arguments, **options)
+
+    return foresee
 
 
 def test_other_settings_and_inputs_never_go_on(nst, pair, photo, painting, tmp_path, monkeypatch):
@@ -330,7 +377,7 @@ def test_a_full_disk_at_any_write_and_then_room(nst, pair, tmp_path, size):
 
 
 def test_an_output_that_becomes_read_only_in_mid_run(program, nst, pair, tmp_path):
-    command = (*pair, *QUICK, "--epochs", 500)
+    command = (*pair, *QUICK, "--epochs", 500, "--print_every", 20)
     disk = tmp_path / "disk"
     small_disk(disk, "9M")
     try:

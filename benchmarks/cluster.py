@@ -1,0 +1,85 @@
+"""One worker against two, each with one processor, on a Ray cluster of this machine.
+
+Seconds of one evaluation of the cost of one picture by tiles, spread over the workers.
+
+    python benchmarks/cluster.py [--image_size 1200] [--tile_size 256] [--repeats 3] [--json FILE]
+"""
+
+import argparse
+import time
+from functools import partial
+
+from common import enlarged, machine, report
+
+import nst_utils
+from nst import plan, weights
+from nst.cluster import Cluster, TileGraphs
+from nst.objective import Objective
+from nst.pictures import Pictures
+from nst.settings import Settings
+
+
+def seconds(address: str, pictures: Pictures, chosen: Settings, repeats: int) -> tuple:
+    """(workers, tiles, best seconds of an evaluation) on the cluster at ``address``."""
+    studio = nst_utils.Studio(weights.find(None, print))
+    with Cluster(address, print) as cluster:
+        spread = cluster.tile_studio(studio)
+        found = plan.choose(
+            chosen,
+            studio.network.network,
+            chosen.precision,
+            pictures.size,
+            [(style.shape[:2], max(style.shape)) for style in pictures.styles],
+            workers=spread.workers,
+        )[-1]
+        dtype = nst_utils.tf.dtypes.as_dtype(chosen.precision)
+        vgg = nst_utils.build_vgg(studio.network, chosen, dtype)
+        objective = Objective(partial(TileGraphs, cluster)(vgg, chosen), pictures, found.plan)
+        objective(pictures.content)
+        best = None
+        for _ in range(repeats):
+            began = time.perf_counter()
+            objective(pictures.content)
+            took = time.perf_counter() - began
+            best = took if best is None else min(best, took)
+        return spread.workers, found.tiles, best
+
+
+def main() -> None:
+    """Measure and print."""
+    from ray.cluster_utils import Cluster as TestCluster
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--image_size", type=int, default=1200, help="long side in pixels")
+    parser.add_argument("--tile_size", type=int, default=256)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--json", metavar="FILE", help="write the numbers there, too")
+    options = parser.parse_args()
+    nst_utils.make_deterministic()
+    nst_utils.tf.config.threading.set_intra_op_parallelism_threads(1)  # of the driver, too
+    content, style = (
+        enlarged(name, options.image_size) for name in ("temple.jpg", "starlit_harbour.jpg")
+    )
+    pictures = Pictures(content.shape[:2], content, (style,))
+    chosen = Settings(tile_size=options.tile_size, precision="float32")
+    facts = {**machine(), "options": vars(options), "workers": {}}
+    for key in ("machine", "versions", "options"):
+        print(f"{key:10} {facts[key]}")
+    alone = None
+    for nodes in (1, 2):
+        made = TestCluster(initialize_head=True, head_node_args={"num_cpus": 1})
+        for _ in range(nodes - 1):
+            made.add_node(num_cpus=1)
+        try:
+            workers, tiles, took = seconds(made.address, pictures, chosen, options.repeats)
+        finally:
+            made.shutdown()
+        alone = alone or took
+        facts["workers"][workers] = {"tiles": tiles, "seconds": took}
+        text = f"{alone / took:.2f} times as fast as one"
+        print(f"{workers} workers, {' + '.join(map(str, tiles))} tiles: {took:.2f} s, {text}")
+    report(facts, options.json)
+
+
+if __name__ == "__main__":
+    main()
