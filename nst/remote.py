@@ -8,6 +8,7 @@ import importlib.abc
 import importlib.util
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,7 @@ class Worker:
 
         nst_utils.make_deterministic()
         self._stopped = False
+        self._turn = threading.Lock()  # two calls are here at a time, the next one to be ready
 
     def learn(self, weights: Any) -> None:
         """Take the weights, an ``nst.weights.Weights``."""
@@ -89,6 +91,7 @@ class Worker:
         """Call a function of ``Graphs.of(*key)`` with arrays; returns arrays."""
         import tensorflow as tf
 
-        graphs = self.studio.graphs(settings, tf.dtypes.as_dtype(number_type))
-        found = getattr(graphs.of(*key), name)(*tf.nest.map_structure(tf.constant, arguments))
-        return tf.nest.map_structure(lambda tensor: tensor.numpy(), found)
+        with self._turn:
+            graphs = self.studio.graphs(settings, tf.dtypes.as_dtype(number_type))
+            found = getattr(graphs.of(*key), name)(*tf.nest.map_structure(tf.constant, arguments))
+            return tf.nest.map_structure(lambda tensor: tensor.numpy(), found)

@@ -53,7 +53,7 @@ def test_the_same_picture_under_other_names_and_equal_stems(cluster, program, ph
         folder.mkdir(parents=True)
         names.append(folder / "x.png")
         with Image.open(photo) as image:
-            image.rotate(number // 2).save(names[-1])  # two and two are the same
+            image.rotate(number // 2 * 180).save(names[-1])  # two and two are the same
     command = ("--content_image_filename", tmp_path / "in", *STYLES[:2], *SMALL, "--epochs", 5)
     process = program(*command, "--cluster", cluster.address, "--log_json")
     out, _ = finished(process)
