@@ -182,7 +182,7 @@ def run(settings: Settings, shown: "Console", stopping: Stopping, verbose: bool)
 
     try:
         if settings.cluster:
-            from nst import cluster, runs  # late, as it needs Ray
+            from nst import cluster, driver, runs  # late, as they take long
 
             with cluster.Cluster(settings.cluster, shown.say) as connected:
                 if single and runs.foresee(single, studio).is_tiled:
@@ -190,8 +190,8 @@ def run(settings: Settings, shown: "Console", stopping: Stopping, verbose: bool)
                     make(planned.tasks[0], single)
                 else:
                     stopping.gently = True
-                    driver = cluster.Driver(connected, planned, studio.network, shown, done)
-                    driver.carry_out(lambda: stopping.requested is not None)
+                    far = driver.Driver(connected, planned, studio.network, shown, done)
+                    far.carry_out(lambda: stopping.requested is not None)
                     stopping.gently = False
         elif single:
             make(planned.tasks[0], single)

@@ -13,10 +13,11 @@ from common import enlarged, machine, report
 
 import nst_utils
 from nst import plan, weights
-from nst.cluster import Cluster, TileGraphs
+from nst.cluster import Cluster
 from nst.objective import Objective
 from nst.pictures import Pictures
 from nst.settings import Settings
+from nst.spread import TileGraphs
 
 
 def seconds(address: str, pictures: Pictures, chosen: Settings, repeats: int) -> tuple:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from nst import manifest
 from nst.files import write_atomically
-from nst.run_folder import FINISHED, RESULT, cannot_write, read_manifest
+from nst.run_folder import FINISHED, RESULT, cannot_write
 
 NAME = "index.html"
 PAGE = """<!DOCTYPE html>
@@ -41,10 +42,10 @@ def write(output_dir: Path) -> Path | None:
     """
     items = []
     for folder in sorted(output_dir.glob("*/")):
-        manifest = read_manifest(folder)
-        if manifest.get("status") == FINISHED and (folder / RESULT).exists():
+        found = manifest.read(folder)
+        if found.get("status") == FINISHED and (folder / RESULT).exists():
             target = quote(os.fsencode(f"{folder.name}/{RESULT}"))
-            items.append(ITEM.format(target=target, name=html.escape(_name(folder, manifest))))
+            items.append(ITEM.format(target=target, name=html.escape(_name(folder, found))))
     if not items:
         return None
     title = f"{len(items)} picture{'s' * (len(items) != 1)}"
@@ -56,10 +57,10 @@ def write(output_dir: Path) -> Path | None:
     return output_dir / NAME
 
 
-def _name(folder: Path, manifest: dict[str, Any]) -> str:
+def _name(folder: Path, found: dict[str, Any]) -> str:
     """What is painted how, and the number of the folder if it has one."""
     try:
-        files = manifest["files"]
+        files = found["files"]
         content, styles = (
             " + ".join(Path(file["path"]).name for file in files[role])
             for role in ("content", "style")

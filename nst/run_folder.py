@@ -5,24 +5,20 @@ import csv
 import errno
 import fnmatch
 import hashlib
-import importlib.metadata
 import io
 import itertools
 import json
 import os
-import platform
 import re
-import stat
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from nst import __version__, checkpoint, images
+from nst import __version__, checkpoint, images, manifest
 from nst.checkpoint import Checkpoint, Checkpoints, DamagedError
 from nst.errors import BusyError, DivergedError, FullError, MemoryLimitError, OutputError
 from nst.files import file_hash, write_atomically
@@ -32,19 +28,16 @@ from nst.schedule import Schedule
 from nst.step import Position, Step
 from nst.weights import WeightsFile
 
-try:  # not on Windows, where two runs in one folder are not kept apart and memory is not measured
+try:  # not on Windows, where two runs in one folder are not kept apart
     import fcntl
-    import resource
 except ImportError:
-    fcntl = resource = None
+    fcntl = None
 
 RESULT = "generated_image.png"
 COSTS = "costs.csv"
-MANIFEST = "run.json"
-RESULTS = ("frame_[0-9]*.png", RESULT, COSTS, MANIFEST)
+RESULTS = ("frame_[0-9]*.png", RESULT, COSTS, manifest.NAME)
 # Of a killed process:
 LEFTOVERS = tuple(f".{name}.*.part" for name in (*RESULTS, *checkpoint.FILES))
-LARGEST_MANIFEST = 1_000_000  # bytes
 LONGEST_STEM = 100  # bytes; file systems allow 255 for the whole name
 FINISHED = "finished"
 CLAIM_SECONDS = 10  # that processes starting together may need to sort out their folders
@@ -60,7 +53,7 @@ class RunFolder:
         what a user should know of that. saved: the iteration that was saved last, None before.
         """
         self.job = job
-        self.identity = _identity(job, weights)
+        self.identity = manifest.identity(job, weights)
         self.checkpoint: Checkpoint | None = None
         self.news = ""
         self._last: Step | None = None
@@ -79,26 +72,28 @@ class RunFolder:
         """
         job = self.job
         base = Path(job.settings.output_dir) / folder_name(job.stems)
-        manifests = {path: read_manifest(path) for path in _numbered(base)}
-        path, manifest = next(
+        manifests = {path: manifest.read(path) for path in _numbered(base)}
+        path, found = next(
             (item for item in manifests.items() if item[1].get("identity") == self.identity),
             (None, {}),
         )
         if path is None and job.settings.overwrite:
-            same_pictures = (i for i in manifests.items() if i[1].get("inputs") == _inputs(job))
-            path, manifest = next(same_pictures, (None, {}))
+            same_pictures = (
+                i for i in manifests.items() if i[1].get("inputs") == manifest.inputs(job)
+            )
+            path, found = next(same_pictures, (None, {}))
         if path is None:
             names = itertools.chain(
                 [base], (base.with_name(f"{base.name}-{n}") for n in itertools.count(2))
             )
             path = next(name for name in names if name not in manifests or _is_empty(name))
-        self._take(path, manifest)
+        self._take(path, found)
 
-    def _take(self, path: Path, manifest: dict[str, Any]) -> None:
-        finished = manifest.get("status") == FINISHED and _whole(path / RESULT, manifest)
+    def _take(self, path: Path, found: dict[str, Any]) -> None:
+        finished = found.get("status") == FINISHED and _whole(path / RESULT, found)
         self.path = path
-        self._is_new = not manifest
-        self._unfinished = bool(manifest) and not finished
+        self._is_new = not found
+        self._unfinished = bool(found) and not finished
         self.finished = finished and not self.job.settings.overwrite
 
     def _claim(self) -> None:
@@ -108,9 +103,9 @@ class RunFolder:
             if self._is_new:
                 self.path.mkdir(parents=True, exist_ok=True)
             if self._try_lock():
-                manifest = read_manifest(self.path)
-                if bool(manifest) != self._is_new:
-                    self._take(self.path, manifest)
+                found = manifest.read(self.path)
+                if bool(found) != self._is_new:
+                    self._take(self.path, found)
                     return
                 self.close()  # another process took the name, or somebody cleared it
             elif self._is_new:
@@ -166,7 +161,7 @@ class RunFolder:
                 f"{self.path}: its checkpoint takes more memory than there is; free some, or start "
                 "again with --overwrite"
             ) from None
-        self._facts = {"started": _now()}
+        self._facts = {"started": manifest.now()}
         self._write_manifest("running")  # whose folder this is
         return True
 
@@ -188,7 +183,7 @@ class RunFolder:
         self.saved = found.position.iteration
         self._rows = list(csv.reader(found.log.decode().splitlines()))[1:]
         self.news = f"{self.path}: going on after iteration {self.saved} of an unfinished run."
-        if found.about.get("versions") != _versions():
+        if found.about.get("versions") != manifest.versions():
             self.news += " It was begun with other versions: the picture may differ a little."
         return True
 
@@ -199,7 +194,7 @@ class RunFolder:
         checkpoint is to keep beside the position.
         """
         self._facts |= facts
-        self._kept = {"identity": self.identity, "versions": _versions(), **kept}
+        self._kept = {"identity": self.identity, "versions": manifest.versions(), **kept}
         seconds = self.checkpoint.position.seconds if self.checkpoint else 0.0
         self._schedule = Schedule(self.job.settings.print_every, seconds)
         self._write_manifest("running")
@@ -268,7 +263,7 @@ class RunFolder:
         if not self._kept:
             if self._is_new and self._lock is not None:  # nothing was begun: leave nothing
                 with contextlib.suppress(OSError):
-                    (self.path / MANIFEST).unlink(missing_ok=True)
+                    (self.path / manifest.NAME).unlink(missing_ok=True)
                     self.path.rmdir()
             return ""
         status = "failed"
@@ -297,7 +292,7 @@ class RunFolder:
     def _close(self, status: str) -> None:
         """Write the last manifest of this process."""
         step = self._last
-        self._facts |= {"ended": _now(), "peak_memory_bytes": _peak_memory()}
+        self._facts |= {"ended": manifest.now(), "peak_memory_bytes": manifest.peak_memory()}
         if step:
             self._facts |= {
                 "iterations": step.iteration,
@@ -339,23 +334,8 @@ class RunFolder:
         return text.getvalue().encode()
 
     def _write_manifest(self, status: str) -> None:
-        job = self.job
-        manifest = {
-            "status": status,
-            "identity": self.identity,
-            "settings": asdict(job.settings),
-            "changed_from_preset": job.settings.changed(),
-            "inputs": _inputs(job),
-            "files": {
-                role: [
-                    {"path": str(p.path), "size": p.file_size, "sha256": p.sha256} for p in found
-                ]
-                for role, found in job.pictures.items()
-            },
-            "versions": _versions(),
-            **self._facts,
-        }
-        self._write(MANIFEST, json.dumps(manifest, indent=2).encode())
+        found = manifest.describe(self.job, self.identity, status, self._facts)
+        self._write(manifest.NAME, json.dumps(found, indent=2).encode())
 
     def _write(self, name: str, data: bytes) -> None:
         try:
@@ -411,35 +391,10 @@ def _is_empty(path: Path) -> bool:
         return False
 
 
-def _inputs(job: Job) -> dict[str, list[str]]:
-    return {role: [picture.sha256 for picture in found] for role, found in job.pictures.items()}
-
-
-def _identity(job: Job, weights: WeightsFile) -> dict[str, Any]:
-    """What decides the picture, on one machine and with the same versions."""
-    inputs = {f"{role}_sha256": hashes for role, hashes in _inputs(job).items()}
-    identity = {**job.settings.identity(), **inputs, "weights_sha256": weights.sha256}
-    if job.start:
-        identity["init"] = "file"
-    return json.loads(json.dumps(identity))  # as it comes back from the manifest
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest in a folder; empty if there is none that can be read."""
-    try:
-        about = (folder / MANIFEST).stat()
-        if not stat.S_ISREG(about.st_mode) or about.st_size > LARGEST_MANIFEST:
-            return {}
-        manifest = json.loads((folder / MANIFEST).read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return manifest if isinstance(manifest, dict) else {}
-
-
-def _whole(picture: Path, manifest: dict[str, Any]) -> bool:
+def _whole(picture: Path, found: dict[str, Any]) -> bool:
     """Whether the finished picture is still the one that the manifest tells of."""
     try:
-        return file_hash(picture) == manifest.get("result_sha256")
+        return file_hash(picture) == found.get("result_sha256")
     except OSError:
         return False
 
@@ -452,23 +407,3 @@ def cannot_write(path: Path, error: OSError) -> OutputError:
     if error.errno == errno.EROFS:
         return FullError(f"{path}: {error.strerror}; change --output_dir")
     return OutputError(f"{path}: {error.strerror}; mend that, or change --output_dir")
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S%z")
-
-
-def _versions() -> dict[str, str]:
-    versions = {"neural_style_transfer": __version__, "python": platform.python_version()}
-    for package in ("tensorflow", "keras", "numpy", "scipy", "pillow", "h5py", "onnx"):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[package] = importlib.metadata.version(package)
-    return versions
-
-
-def _peak_memory() -> int | None:
-    """Peak resident memory of this process in bytes, None where it is not measured."""
-    if resource is None:
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -145,10 +145,11 @@ def test_spread_tiles_give_the_same_numbers_as_tiles_evaluated_here(
 ):
     from functools import partial
 
-    from nst.cluster import Cluster, TileGraphs
+    from nst.cluster import Cluster
     from nst.objective import Objective
     from nst.pictures import Pictures
     from nst.settings import Settings
+    from nst.spread import TileGraphs
     from nst.tile_graph import Graphs
     from nst.tiling import Plan
     from nst_utils import Studio, build_vgg
