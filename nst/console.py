@@ -64,17 +64,19 @@ class Console:
         """A picture is begun, or gone on with."""
         if self._several:
             self.say(f"{task.number} of {self._total}: {task.name} -> {folder.path}")
+            if not self.quiet and "batch" not in self._bars:
+                self._bar("batch", self._total, 0)
 
     def step(self, task: Task, step: Step) -> None:
         """An iteration is done."""
         if self.quiet:
             return
-        self._bar("picture", step.epochs, step.iteration)
         costs = step.costs
         scales = step.scales > 1 or (self._several and self.settings.scales != 1)
         of = f"scale {step.scale}/{step.scales}, " if step.scales > 1 else ""
         parts = f"content {costs.content:.2e}, style {costs.style:.2e}"
-        self._bars["picture"].set_postfix_str(f"{of}J {costs.total:.2e}, {parts}", refresh=False)
+        if not self.settings.cluster or not self._several:  # else there are several at a time
+            self._bar("picture", step.epochs, step.iteration, f"{of}J {costs.total:.2e}, {parts}")
         if step.iteration % self.settings.print_every and step.iteration != step.epochs:
             return
         columns = ["J", "J_content", "J_style", *(["J_tv"] if self.settings.tv_weight else [])]
@@ -140,7 +142,7 @@ class Console:
         while self._bars:
             self._bars.popitem()[1].close()
 
-    def _bar(self, name: str, total: int, at: int | None) -> None:
+    def _bar(self, name: str, total: int, at: int | None, text: str = "") -> None:
         """Move a progress bar to a number, or by one."""
         if name not in self._bars:
             position = int(name == "picture" and self._several)
@@ -149,6 +151,7 @@ class Console:
             unit = " pictures" if name == "batch" else "it"
             self._bars[name] = tqdm(**options, position=position, unit=unit)
         bar = self._bars[name]
+        bar.set_postfix_str(text, refresh=False)
         bar.update(1 if at is None else at - bar.n)
 
     def _print(self, line: str) -> None:
@@ -203,7 +206,6 @@ class JSONLog(Console):
 
     def step(self, task: Task, step: Step) -> None:
         """Event ``step``, every ``print_every`` iterations and at the end."""
-        self._bar("picture", step.epochs, step.iteration)
         if step.iteration % self.settings.print_every and step.iteration != step.epochs:
             return
         names = ("iteration", "epochs", "scale", "scales")

@@ -22,7 +22,7 @@ from nst.tiling import WHOLE, Plan, StagePlan, Tile, halo
 MARGIN = 0.9  # of the free memory is used
 # Bytes a pixel for image, its successor, gradient, content, styles, and writing a frame.
 PICTURE_BYTES = 3 * 12 + 2 * 12 + 12
-OPTIMIZER_BYTES = {"adam": 5 * 12, "lbfgs": 8 * 12}  # with the state before, being saved
+OPTIMIZER_BYTES = {"adam": 2 * 12, "lbfgs": 5 * 12}
 PAIR_BYTES = 2 * 12
 MOST_PAIRS, FEWEST_PAIRS, PAIR_PIXELS = 20, 4, 80_000_000  # of L-BFGS
 GUIDE_BYTES = 6  # a pixel of a mask at all grids

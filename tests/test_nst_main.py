@@ -209,6 +209,17 @@ def test_a_stopped_run_is_saved_and_tells_how_to_go_on(program, pair, tmp_path, 
     assert (folder / f"frame_{manifest['iterations']:05}.png").exists()
 
 
+def test_a_bug_is_told_with_its_traceback(nst, pair, monkeypatch):
+    def fail(*arguments):
+        raise RuntimeError("an accident")
+
+    monkeypatch.setattr("nst.batch.plan", fail)
+    done = nst(*pair, *QUICK)
+    assert done.code == 70
+    assert "RuntimeError: an accident" in done.err
+    assert "a bug in this program" in done.err
+
+
 def test_a_reader_that_goes_away_does_not_stop_the_run(program, pair, tmp_path):
     process = program(*pair, *QUICK)
     process.stdout.close()
