@@ -124,6 +124,7 @@ class Driver:
                     self._done(batch.made(task, folder))
                     continue
             except NSTError as error:
+                folder.stop(error)
                 folder.close()
                 batch.refuse(self._planned, task, error, self._done)
                 continue

@@ -137,10 +137,9 @@ def run(
     if folder.finished:
         folder.tidy()
         return folder
-    for line in jobs.remarks(job) if brief else jobs.describe(job):
-        say(line)
     outlook = foresee(job, studio)  # before anything is made
-    for line in () if brief else outlook.describe(studio, job):
+    told = [*jobs.describe(job), *outlook.describe(studio, job)]
+    for line in jobs.remarks(job) if brief else told:
         say(line)
     if job.settings.dry_run:
         return folder

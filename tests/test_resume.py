@@ -146,10 +146,13 @@ def test_a_checkpoint_is_whole_or_refused(transfer, tmp_path_factory, data):
 
 
 def start(program, *options):
-    """Start the program in an own process whose SIGINT works, whoever runs the tests."""
-    return program(
-        *options, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler)
-    )
+    """Start the program in a process whose signals work, whoever runs the tests (nohup, a job)."""
+
+    def restore():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+    return program(*options, preexec_fn=restore)
 
 
 def wait_for(path, process, seconds=120):
@@ -224,7 +227,7 @@ def test_a_run_that_is_killed_again_and_again_ends_the_same(program, pair, tmp_p
     command = (*pair, *QUICK, "--print_every", 10, "--epochs", 400, *options)
     program(*command, "--output_dir", "whole").communicate(timeout=300)
     chance, checkpoint = random.Random(7), tmp_path / "killed/photo__painting/checkpoint"
-    for _ in range(6):
+    for _ in range(4):
         before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
         process = program(*command, "--output_dir", "killed")
         while process.poll() is None:
