@@ -1,8 +1,8 @@
 """One worker against two, each with one processor, on a Ray cluster of this machine.
 
-Seconds of one evaluation of the cost of one picture by tiles, spread over the workers.
+Seconds of one evaluation of the cost of one picture by the same tiles, spread over the workers.
 
-    python benchmarks/cluster.py [--image_size 1200] [--tile_size 256] [--repeats 3] [--json FILE]
+    python benchmarks/cluster.py [--image_size 1200] [--tile_size 512] [--repeats 3] [--json FILE]
 """
 
 import argparse
@@ -31,7 +31,7 @@ def seconds(address: str, pictures: Pictures, chosen: Settings, repeats: int) ->
             chosen.precision,
             pictures.size,
             [(style.shape[:2], max(style.shape)) for style in pictures.styles],
-            workers=spread.workers,
+            workers=2,  # the same tiles for both
         )[-1]
         dtype = nst_utils.tf.dtypes.as_dtype(chosen.precision)
         vgg = nst_utils.build_vgg(studio.network, chosen, dtype)
@@ -52,7 +52,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--image_size", type=int, default=1200, help="long side in pixels")
-    parser.add_argument("--tile_size", type=int, default=256)
+    parser.add_argument("--tile_size", type=int, default=512)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", metavar="FILE", help="write the numbers there, too")
     options = parser.parse_args()
