@@ -132,9 +132,7 @@ def plan(settings: Settings) -> Batch:
     for content, size in contents.pictures or [(None, None)]:
         for of_style, masks in of_styles:
             paths, sizes = tuple(zip(*of_style)) or ((), ())
-            name = shown[0][content] if content else "texture"
-            if paths:
-                name += " in the style of " + " + ".join(shown[1][path] for path in paths)
+            name = jobs.title(content and shown[0][content], [shown[1][path] for path in paths])
             tasks.append(Task(len(tasks) + 1, content, paths, masks, size, sizes, name))
     broken = contents.broken | styles.broken
     return Batch(
@@ -229,7 +227,7 @@ def _sizes(
     styles = tuple(
         (
             images.sized(of_style, asked, settings.style_scale),
-            settings.style_scale * (asked or max(of_style)),
+            jobs.asked_side(settings, size, of_style),
         )
         for of_style in task.style_sizes
     )

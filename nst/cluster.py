@@ -119,13 +119,11 @@ class Cluster:
             worker = self._new.pop(reference)
             try:
                 self.ray.get(reference)
-            except self.ray.exceptions.RayTaskError as error:
-                raise ClusterError(f"cluster: a node cannot work ({_first(error)})") from None
-            except self.ray.exceptions.ActorDiedError as error:
-                if "creation task" in str(error):  # it failed, rather than its node
-                    raise ClusterError(f"cluster: a node cannot work ({_first(error)})") from None
-            except self.ray.exceptions.RayError:
-                pass  # its node died; capacity() knows
+            except self.ray.exceptions.RayError as error:
+                failed = isinstance(error, self.ray.exceptions.RayTaskError)
+                if failed or "creation task" in str(error):  # else its node died
+                    reason = _last_line(error)
+                    raise ClusterError(f"cluster: a node cannot work ({reason})") from None
             else:
                 self.workers.append(worker)
 
@@ -216,6 +214,6 @@ def _check_address(address: str) -> None:
         raise ClusterError(f"{address}: no Ray cluster answers there; {mend}") from None
 
 
-def _first(error: Exception) -> str:
+def _last_line(error: Exception) -> str:
     """The last line of a remote traceback, which tells the error."""
     return (str(error).strip().splitlines() or [type(error).__name__])[-1][:300]

@@ -213,7 +213,7 @@ class JSONLog(Console):
             "step",
             job=task.number,
             **{name: getattr(step, name) for name in names},
-            **_costs(step),
+            **step.costs.named(),
             seconds=round(step.seconds, 3),
         )
 
@@ -251,11 +251,6 @@ class JSONLog(Console):
 
     def _print(self, line: str) -> None:
         """Lines for people are left out."""
-
-
-def _costs(step: Step) -> dict[str, float]:
-    names = ("J", "J_content", "J_style", "J_tv")
-    return dict(zip(names, step.costs))
 
 
 def _count(number: int, noun: str) -> str:

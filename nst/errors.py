@@ -58,10 +58,6 @@ class FullError(OutputError):
     """The disk is full, or can no longer be written."""
 
 
-class BusyError(OutputError):
-    """Another process is writing the folder."""
-
-
 class MemoryLimitError(NSTError):
     """The picture asked for does not fit in memory."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from nst import manifest
+from nst import jobs, manifest
 from nst.files import write_atomically
 from nst.run_folder import FINISHED, RESULT, cannot_write
 
@@ -61,12 +61,11 @@ def _name(folder: Path, found: dict[str, Any]) -> str:
     """What is painted how, and the number of the folder if it has one."""
     try:
         files = found["files"]
-        content, styles = (
-            " + ".join(Path(file["path"]).name for file in files[role])
-            for role in ("content", "style")
+        contents, styles = (
+            [Path(file["path"]).name for file in files[role]] for role in ("content", "style")
         )
     except (KeyError, TypeError):
         return folder.name
-    name = f"{content or 'texture'} in the style of {styles}" if styles else content
+    name = jobs.title(next(iter(contents), None), styles)
     number = re.search("-[1-9][0-9]*$", folder.name)
     return name + (f" ({number[0][1:]})" if number else "")

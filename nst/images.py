@@ -18,6 +18,7 @@ from PIL import Image, ImageCms, PngImagePlugin, UnidentifiedImageError
 
 from nst.errors import MemoryLimitError, PictureError
 from nst.files import file_hash
+from nst.pictures import scaled_size
 from nst.silence import silent_stderr
 
 SHIPPED = Path(__file__).resolve().parent.parent / "images"
@@ -121,8 +122,7 @@ def peek(path: Path) -> tuple[int, int]:
 
 def sized(size: tuple[int, int], long_side: int | None, factor: float = 1.0) -> tuple[int, int]:
     """Return the (width, height) at which ``read`` reads a picture of ``size``."""
-    scale = _scale(size, long_side, factor)
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+    return scaled_size(size, _scale(size, long_side, factor))
 
 
 def _scale(size: tuple[int, int], long_side: int | None, factor: float) -> float:

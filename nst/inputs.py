@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nst import images
+from nst import images, manifest
 from nst.errors import MemoryLimitError, PictureError
+from nst.run_folder import COSTS
 
 # Of pictures, also of kinds that are not read, which a user may want to know.
 EXTENSIONS = frozenset(
@@ -168,6 +169,6 @@ def _same(one: Path, other: Path) -> bool:
 def _in_folder(folder: Path) -> list[Path]:
     """What is in a folder, sorted; nothing of a run folder."""
     names = sorted(os.listdir(folder))
-    if {"run.json", "costs.csv"} <= set(names):
+    if {manifest.NAME, COSTS} <= set(names):
         return []
     return [folder / name for name in names if not name.startswith(".")]

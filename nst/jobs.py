@@ -43,10 +43,7 @@ class Job:
     @property
     def style_sizes(self) -> tuple[float, ...]:
         """The long side that each style was asked for; its file may be smaller."""
-        asked = style_long_side(self.settings, self.size)
-        return tuple(
-            self.settings.style_scale * (asked or max(style.file_size)) for style in self.styles
-        )
+        return tuple(asked_side(self.settings, self.size, s.file_size) for s in self.styles)
 
     @property
     def stems(self) -> tuple[str, str]:
@@ -70,6 +67,12 @@ def stems(content: Path | None, styles: Sequence[Path]) -> tuple[str, str]:
     """What the run folder is called after: the stems of content and styles."""
     of_styles = "+".join(style.stem for style in styles)
     return content.stem if content else "texture", of_styles or "reconstruction"
+
+
+def title(content: str | None, styles: Sequence[str]) -> str:
+    """What is painted how, from names of files, for a user."""
+    painted = content or "texture"
+    return f"{painted} in the style of {' + '.join(styles)}" if styles else painted
 
 
 def outline(settings: Settings) -> Job:
@@ -186,6 +189,11 @@ def check_counts(settings: Settings, styles: int) -> None:
 def is_mixed(settings: Settings) -> bool:
     """Whether several styles make one picture, rather than one each."""
     return bool(settings.style_weights or settings.content_mask)
+
+
+def asked_side(settings: Settings, size: tuple[int, int], of_file: tuple[int, int]) -> float:
+    """The long side that a style is asked for, of a file of (width, height), for a picture."""
+    return settings.style_scale * (style_long_side(settings, size) or max(of_file))
 
 
 def _find(settings: Settings) -> dict[str, list[Path]]:

@@ -1,6 +1,7 @@
 """``run.json``: what a run was made from and with, and how to know it again."""
 
 import contextlib
+import functools
 import importlib.metadata
 import json
 import platform
@@ -74,6 +75,7 @@ def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S%z")
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """Of this program and what it stands on."""
     found = {"neural_style_transfer": __version__, "python": platform.python_version()}

@@ -20,11 +20,12 @@ from PIL import Image
 
 from nst import __version__, checkpoint, images, manifest
 from nst.checkpoint import Checkpoint, Checkpoints, DamagedError
-from nst.errors import BusyError, DivergedError, FullError, MemoryLimitError, OutputError
+from nst.errors import DivergedError, FullError, MemoryLimitError, OutputError
 from nst.files import file_hash, write_atomically
 from nst.jobs import Job
 from nst.pictures import resize
 from nst.schedule import Schedule
+from nst.step import COSTS as COST_NAMES
 from nst.step import Position, Step
 from nst.weights import WeightsFile
 
@@ -113,7 +114,7 @@ class RunFolder:
             else:
                 break
             self._choose()
-        raise BusyError(
+        raise OutputError(
             f"{self.path}: another run is writing this folder; wait for it or change --output_dir"
         )
 
@@ -205,10 +206,8 @@ class RunFolder:
         save: whether its position is to be saved; None leaves that to the schedule. A step without
         image has no frame.
         """
-        costs = step.costs
         row = [step.iteration, step.scale, f"{step.seconds:.3f}"]
-        values = (costs.total, costs.content, costs.style, costs.tv)
-        self._rows.append(row + [f"{value:.8g}" for value in values])
+        self._rows.append(row + [f"{value:.8g}" for value in step.costs])
         self._last = step
         if self._schedule.frame(step):
             self._save_frame(step)
@@ -297,12 +296,7 @@ class RunFolder:
             self._facts |= {
                 "iterations": step.iteration,
                 "seconds": round(step.seconds, 3),
-                "final_costs": {
-                    "J": step.costs.total,
-                    "J_content": step.costs.content,
-                    "J_style": step.costs.style,
-                    "J_tv": step.costs.tv,
-                },
+                "final_costs": step.costs.named(),
             }
         self._write_manifest(status)
 
@@ -329,8 +323,7 @@ class RunFolder:
     def _log(self) -> bytes:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        header = ["iteration", "scale", "seconds", "J", "J_content", "J_style", "J_tv"]
-        writer.writerows([header, *self._rows])
+        writer.writerows([["iteration", "scale", "seconds", *COST_NAMES], *self._rows])
         return text.getvalue().encode()
 
     def _write_manifest(self, status: str) -> None:

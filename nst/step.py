@@ -7,6 +7,8 @@ import numpy as np
 
 from nst.optimizers import AdamState, LBFGSState
 
+COSTS = ("J", "J_content", "J_style", "J_tv")
+
 
 class Costs(NamedTuple):
     """J = alpha J_content + beta J_style + tv_weight J_tv, and its unweighted parts.
@@ -18,6 +20,10 @@ class Costs(NamedTuple):
     content: float
     style: float
     tv: float
+
+    def named(self) -> dict[str, float]:
+        """The costs by their names in logs, manifests and events."""
+        return dict(zip(COSTS, self))
 
 
 @dataclass(frozen=True)
