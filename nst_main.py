@@ -19,22 +19,25 @@ from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from nst import __version__
+from nst import __version__, rerun
 from nst.errors import ExitCode, NSTError, UsageError
-from nst.parsers import Choice, switch
-from nst.settings import GROUPS, OUTPUT, Settings
+from nst.parsers import Choice, Number, file_name, switch
+from nst.settings import GROUPS, LIVE_PORT, OUTPUT, PICTURES, Settings
 from nst.silence import silent_stderr
 from nst.stopping import Stopping
+from nst.terminal import red
 
 if TYPE_CHECKING:
-    from nst.batch import Batch
+    from nst.batch import Outcome, Task
     from nst.console import Console
     from nst.jobs import Job
-    from nst.studio import Studio
+    from nst.run_folder import RunFolder
+    from nst.step import Step
 
 GALLERY_SECONDS = 60  # between two versions of a growing gallery
+OF_COMMAND = ("from_run", "live", "quiet", "verbose", "log_json")  # not of the picture
 
 EXAMPLES = """\
 examples:
@@ -50,6 +53,10 @@ examples:
       a texture out of the style alone
   python nst_main.py --content_image_filename photos/ --style_image_filename "paintings/*.jpg"
       every photo in every style; stop it at any time, the same command goes on
+  python nst_main.py --preset painting --live --animation mp4
+      watch it form in the browser, and make a film of it
+  python nst_main.py --from_run output/photo__woodcut_wave/run.json --epochs 300
+      an earlier picture again, with one change
 
 exit codes:
   0 done, 1 some jobs of several failed, 2 wrong usage, 3 an input picture cannot be used, 4 VGG
@@ -63,19 +70,32 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     _repair_streams()
     parser = build_parser()
-    options = vars(parser.parse_args(arguments))
-    quiet, verbose, log_json = (options.pop(name) for name in ("quiet", "verbose", "log_json"))
+    given = vars(parser.parse_args(arguments))
+    of_command = {name: given.pop(name) for name in OF_COMMAND}
     try:
-        settings = Settings(**options)
+        earlier = rerun.read(of_command["from_run"]) if of_command["from_run"] else None
+        if earlier and "preset" in given:
+            raise UsageError("preset: --from_run has settings of its own; leave out one of them")
+        settings = Settings(**{**(earlier.settings if earlier else {}), **given})
     except UsageError as error:
         parser.error(str(error))
     shown = None
-    with Stopping() as stopping:
+    with contextlib.ExitStack() as open_until_the_end:
+        stopping = open_until_the_end.enter_context(Stopping())
         try:
             from nst import console  # late, as everything heavy: a wrong flag answers at once
 
-            shown = (console.JSONLog if log_json else console.Console)(settings, quiet)
-            return run(settings, shown, stopping, verbose)
+            kind = console.JSONLog if of_command["log_json"] else console.Console
+            shown = kind(settings, of_command["quiet"])
+            if of_command["live"] is not False and not settings.dry_run:
+                from nst.live import Both, Live
+
+                live = Live(of_command["live"], stopping.ask, settings)
+                open_until_the_end.callback(live.close)
+                shown = Both(shown, live)
+                shown.say(f"Live      {live.url}")
+            command = Command(settings, shown, stopping, earlier, given)
+            return command.run(of_command["verbose"])
         except NSTError as error:
             message, code = str(error), error.exit_code
         except MemoryError:
@@ -93,16 +113,24 @@ def main(arguments: list[str] | None = None) -> int:
                 message, code = "interrupted", ExitCode.INTERRUPTED
             else:
                 message, code = "terminated", ExitCode.TERMINATED
-    if shown:
-        shown.fail(message, code)
-    else:
-        print(f"nst_main.py: error: {message}", file=sys.stderr)
-    return code
+        if shown:
+            shown.fail(message, code)
+        else:
+            print(red(f"nst_main.py: error: {message}", sys.stderr), file=sys.stderr)
+        return code
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> None:
+        """Print an error and end the program."""
+        self.exit(ExitCode.USAGE, red(f"{self.prog}: error: {message}", sys.stderr) + "\n")
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser; every setting's default, range and help come from ``Settings``."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description="Repaint one picture in the style of another (Gatys et al. 2015).",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -125,6 +153,22 @@ def build_parser() -> argparse.ArgumentParser:
         # What is not given is left out: ``Settings`` knows the preset's default.
         options["default"] = argparse.SUPPRESS
         groups[spec.metadata["group"]].add_argument(f"--{spec.name}", help=text, **options)
+    groups[PICTURES].add_argument(
+        "--from_run",
+        metavar="RUN.JSON",
+        type=_checked(file_name),
+        help="make the picture of an earlier run again, from its run.json: same settings, and the "
+        "same files, whose hashes are checked; options that are given beside it win",
+    )
+    groups[OUTPUT].add_argument(
+        "--live",
+        metavar="PORT",
+        nargs="?",
+        default=False,
+        type=_checked(Number(int, 0, 65535)),
+        help="show the picture as it forms, and a button that stops and saves, on a page of this "
+        f"machine alone; its address is printed (port: {LIVE_PORT}, or any that is free)",
+    )
     shown = groups[OUTPUT].add_mutually_exclusive_group()
     for flag, text in (
         ("quiet", "print nothing but errors"),
@@ -135,95 +179,138 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def run(settings: Settings, shown: "Console", stopping: Stopping, verbose: bool) -> ExitCode:
-    """Make the pictures, showing progress; raises NSTError."""
-    from nst import batch, gallery, jobs
+class Command:
+    """One call of the program: pictures are made, progress is shown, a gallery is kept."""
 
-    planned = batch.plan(settings)
-    shown.plan(planned)
-    single = None if planned.several else jobs.prepare(planned.single_settings())
-    nst_utils = _load_tensorflow(shown, verbose)
-    file = nst_utils.weights.find(settings.model_path, None if shown.quiet else shown.say)
-    studio = nst_utils.Studio(file)
-    if planned.several:
-        for line in studio.describe(settings):
-            shown.say(line)
-    if settings.dry_run:
-        return _foretell(planned, single, studio, shown, nst_utils.run_job)
-    outcomes: list[batch.Outcome] = []
-    written = time.monotonic()
+    def __init__(
+        self,
+        settings: Settings,
+        shown: "Console",
+        stopping: Stopping,
+        earlier: rerun.Earlier | None,
+        given: dict[str, Any],
+    ) -> None:
+        """Take what was asked for. earlier: a run that is made again; given: with these changes."""
+        self.settings, self.shown, self.stopping = settings, shown, stopping
+        self.earlier, self.given = earlier, given
+        self._kept = None  # number type and tiles, where the very same picture is made again
+        if earlier and earlier.unchanged(given):
+            self._kept = earlier.evaluation
+        self.outcomes: list[Outcome] = []
+        self._written = time.monotonic()  # the gallery
+        self._begun = False
 
-    def done(outcome: batch.Outcome) -> None:
-        nonlocal written
-        outcomes.append(outcome)
-        shown.end(outcome)
-        if planned.several and time.monotonic() - written > GALLERY_SECONDS:
-            gallery.write(Path(settings.output_dir))
-            written = time.monotonic()
+    def run(self, verbose: bool) -> ExitCode:
+        """Make the pictures; raises NSTError."""
+        from nst import batch, jobs
 
-    def make(task: batch.Task, job: jobs.Job) -> None:
-        def on_step(step: nst_utils.Step) -> None:
-            shown.step(task, step)
-            if step.iteration < step.epochs:
-                stopping.check()
+        settings, shown, earlier = self.settings, self.shown, self.earlier
+        if earlier:
+            earlier.check(self.given)
+        self.planned = batch.plan(settings)
+        shown.plan(self.planned)
+        several = self.planned.several
+        single = None if several else jobs.prepare(self.planned.single_settings())
+        nst_utils = _load_tensorflow(shown, verbose)
+        say = None if shown.quiet else shown.say
+        if earlier and "model_path" not in self.given:
+            known = earlier.weights, earlier.path
+            file = nst_utils.weights.find_again(settings.model_path, *known, say)
+        else:
+            file = nst_utils.weights.find(settings.model_path, say)
+        self.studio = nst_utils.Studio(file)
+        self._run_job = nst_utils.run_job
+        if several:
+            for line in self.studio.describe(settings):
+                shown.say(line)
+        if settings.dry_run:
+            return self._foretell(single)
+        try:
+            self._carry_out(single)
+        except BaseException:
+            with contextlib.suppress(OSError, NSTError):  # the first error is the one to tell
+                self._write_gallery()
+            raise
+        page = self._write_gallery()
+        shown.summary(self.planned, self.outcomes, page)
+        return batch.exit_code(self.planned, any(outcome.error for outcome in self.outcomes))
 
-        def on_start(folder: nst_utils.RunFolder) -> None:
-            stopping.gently = True
-            shown.start(task, folder)
+    def _foretell(self, single: "Job | None") -> ExitCode:
+        """Tell what would be made, and make nothing."""
+        from nst import batch
 
-        def carry_out() -> nst_utils.RunFolder:
-            try:
-                brief = planned.several
-                return nst_utils.run_job(job, shown.say, on_step, on_start, studio, brief)
-            finally:
-                stopping.gently = False
+        if self.settings.cluster:
+            self.shown.say("          foretold for this machine, not for the cluster")
+        if single:
+            folder = self._run_job(single, self.shown.say, studio=self.studio)
+            if folder.finished:
+                self.shown.end(batch.made(self.planned.tasks[0], folder))
+        foreseen = batch.foresee(self.planned, self.studio)
+        self.shown.foretell(self.planned, foreseen)
+        return batch.exit_code(self.planned, bool(foreseen.refusals))
 
-        batch.attempt(task, carry_out, planned, done)
+    def _carry_out(self, single: "Job | None") -> None:
+        """Make every picture, here or on a cluster."""
+        from nst import batch
 
-    try:
-        if settings.cluster:
+        if self.settings.cluster:
             from nst import cluster, driver, runs  # late, as they take long
 
-            with cluster.Cluster(settings.cluster, shown.say) as connected:
-                if single and runs.foresee(single, studio).is_tiled:
-                    studio = connected.tile_studio(studio)
-                    make(planned.tasks[0], single)
+            with cluster.Cluster(self.settings.cluster, self.shown.say) as connected:
+                if single and runs.foresee(single, self.studio).is_tiled:
+                    self.studio = connected.tile_studio(self.studio)
+                    self._make(self.planned.tasks[0], single)
                 else:
-                    stopping.gently = True
-                    far = driver.Driver(connected, planned, studio.network, shown, done)
-                    far.carry_out(lambda: stopping.requested is not None)
-                    stopping.gently = False
+                    self.stopping.gently = self._begun = True
+                    who = self.planned, self.studio.network, self.shown, self._done
+                    far = driver.Driver(connected, *who, self._kept)
+                    far.carry_out(lambda: self.stopping.requested is not None)
+                    self.stopping.gently = False
         elif single:
-            make(planned.tasks[0], single)
+            self._make(self.planned.tasks[0], single)
         else:
-            for task, job in batch.pending(planned, file, done):
-                stopping.check()
-                make(task, job)
-    except BaseException:
-        if planned.several:
-            with contextlib.suppress(OSError, NSTError):  # the first error is the one to tell
-                gallery.write(Path(settings.output_dir))
-        raise
-    page = gallery.write(Path(settings.output_dir)) if planned.several else None
-    shown.summary(planned, outcomes, page)
-    return batch.exit_code(planned, any(outcome.error for outcome in outcomes))
+            for task, job in batch.pending(self.planned, self.studio.file, self._done):
+                self.stopping.check()
+                self._make(task, job)
 
+    def _make(self, task: "Task", job: "Job") -> None:
+        """Make a picture on this machine."""
+        from nst import batch
 
-def _foretell(
-    planned: "Batch", single: "Job | None", studio: "Studio", shown: "Console", run_job: Callable
-) -> ExitCode:
-    """Tell what would be made, and make nothing; raises NSTError."""
-    from nst import batch
+        def on_step(step: "Step") -> None:
+            self.shown.step(task, step)
+            if step.iteration < step.epochs:
+                self.stopping.check()
 
-    if planned.settings.cluster:
-        shown.say("          foretold for this machine, not for the cluster")
-    if single:
-        folder = run_job(single, shown.say, studio=studio)
-        if folder.finished:
-            shown.end(batch.made(planned.tasks[0], folder))
-    foreseen = batch.foresee(planned, studio)
-    shown.foretell(planned, foreseen)
-    return batch.exit_code(planned, bool(foreseen.refusals))
+        def on_start(folder: "RunFolder") -> None:
+            self.stopping.gently = self._begun = True
+            self.shown.start(task, folder)
+
+        def carry_out() -> "RunFolder":
+            several = self.planned.several
+            try:
+                told = self.shown.say, on_step, on_start
+                return self._run_job(job, *told, self.studio, several, self._kept)
+            finally:
+                self.stopping.gently = False
+
+        batch.attempt(task, carry_out, self.planned, self._done)
+
+    def _done(self, outcome: "Outcome") -> None:
+        self.outcomes.append(outcome)
+        self.shown.end(outcome)
+        if self.planned.several and time.monotonic() - self._written > GALLERY_SECONDS:
+            self._write_gallery()
+
+    def _write_gallery(self) -> Path | None:
+        """Bring the gallery up to date, where something was made or it is missing."""
+        from nst import gallery
+
+        self._written = time.monotonic()
+        output_dir = Path(self.settings.output_dir)
+        if self._begun or self.planned.several or not (output_dir / gallery.NAME).exists():
+            return gallery.write(output_dir)
+        return None
 
 
 def _load_tensorflow(shown: "Console", verbose: bool) -> ModuleType:

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -266,6 +267,7 @@ def run_job(
     on_start: Callable[[RunFolder], None] = _ignore,
     studio: Studio | None = None,
     brief: bool = False,
+    kept: dict[str, Any] | None = None,
 ) -> RunFolder:
     """Make the picture of ``job`` in its run folder, and return the folder.
 
@@ -273,10 +275,11 @@ def run_job(
     saved last; ``dry_run`` makes nothing. ``say`` gets lines for the user, None shows nothing;
     ``on_start`` gets the folder when it is written for the first time, ``on_step`` every Step.
     studio: what earlier jobs of this process used, to be used again. brief: say only what is not
-    as usual. Raises NSTError; whatever stops a run, it can go on from where it was saved.
+    as usual. kept: number type and tiles of an earlier run that is made again, the ``evaluation``
+    of its manifest. Raises NSTError; whatever stops a run, it can go on from where it was saved.
     """
     studio = studio or Studio(weights.find(job.settings.model_path, say))
-    return runs.run(job, studio, transfer_style, say or _ignore, on_step, on_start, brief)
+    return runs.run(job, studio, transfer_style, say or _ignore, on_step, on_start, brief, kept)
 
 
 def _to_stderr(line: str) -> None:
@@ -291,6 +294,7 @@ class NeuralStyleTransfer:
     model_path: VGG weights; None takes the first of the four sources (see README).
     settings: any other field of ``Settings``, for instance ``image_size=512``; ``dry_run`` and
         ``cluster`` have no meaning here.
+    folder: the run folder that ``run`` wrote last; its ``path``, its ``picture``.
     """
 
     def __init__(
@@ -306,6 +310,7 @@ class NeuralStyleTransfer:
             model_path=model_path,
             **settings,
         )
+        self.folder: RunFolder | None = None
 
     def run(
         self,
@@ -322,4 +327,5 @@ class NeuralStyleTransfer:
         settings = replace(self.settings, dry_run=False)
         if num_iterations is not None:
             settings = replace(settings, epochs=num_iterations)
-        return run_job(jobs.prepare(settings), say, on_step).result()
+        self.folder = run_job(jobs.prepare(settings), say, on_step)
+        return self.folder.result()

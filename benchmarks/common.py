@@ -19,7 +19,7 @@ import numpy as np  # noqa: E402
 from PIL import Image, ImageDraw, ImageFont  # noqa: E402
 
 from nst import images  # noqa: E402
-from nst.images import to_pixels  # noqa: E402
+from nst.encode import to_pixels  # noqa: E402
 from nst.pictures import resize, scaled_size  # noqa: E402
 from nst.step import Step  # noqa: E402
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nst import images, inputs, jobs
+from nst import images, inputs, jobs, summaries
 from nst import plan as forecasts
 from nst.errors import (
     ExitCode,
@@ -19,8 +19,9 @@ from nst.errors import (
 )
 from nst.inputs import Found
 from nst.jobs import MASKS, Job, is_mixed
+from nst.place import folder_name, folder_names
 from nst.plan import Forecast
-from nst.run_folder import RunFolder, folder_name, folder_names
+from nst.run_folder import RunFolder
 from nst.settings import START_WORDS, Settings
 from nst.weights import WeightsFile
 
@@ -113,6 +114,8 @@ def plan(settings: Settings) -> Batch:
     output_dir = Path(settings.output_dir)
     jobs.check_size(settings)
     jobs.check_output(output_dir)
+    if settings.tensorboard:
+        summaries.check()
     contents, styles = Found(), Found()
     if settings.content_image_filename is not None:
         names = settings.content_image_filename
@@ -256,6 +259,7 @@ def pending(
         try:
             if folder := _finished(task, batch, file, names):
                 folder.tidy()
+                folder.add_animation()
                 done(made(task, folder))
                 continue
             job = jobs.prepare(task.settings(batch.settings))

@@ -23,7 +23,7 @@ NAME = "checkpoint"
 DAMAGED = f"{NAME}.damaged"
 FILES = (NAME, f"{NAME}.pairs-*")
 STATES = {"adam": AdamState, "lbfgs": LBFGSState}
-VERSION = 1
+VERSION = 2
 
 
 class DamagedError(Exception):
@@ -35,7 +35,7 @@ class Checkpoint:
     """What was saved.
 
     position: where the run is. about: what it was saved with: identity of the run, precision,
-    tiles, versions. log: the costs so far, as ``costs.csv`` has them.
+    tiles, versions. log: the costs so far, as ``nst.cost_log`` dumps them.
     """
 
     position: Position
@@ -78,8 +78,13 @@ class Checkpoints:
             state = STATES[saved["optimizer"]](**arrays, **saved["numbers"])
             if isinstance(state, LBFGSState):
                 state = state._replace(pairs=self._load_pairs(segments, state.remembered, saved))
+            *costs, layers = saved["costs"]
             position = Position(
-                saved["iteration"], saved["scale"], saved["seconds"], Costs(*saved["costs"]), state
+                saved["iteration"],
+                saved["scale"],
+                saved["seconds"],
+                Costs(*costs, tuple(layers)),
+                state,
             )
         except FileNotFoundError as error:
             if error.filename != str(self.folder / NAME):

@@ -5,9 +5,9 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
@@ -17,6 +17,11 @@ from nst.plan import duration_text, memory_text
 from nst.run_folder import RunFolder
 from nst.settings import Settings
 from nst.step import Step
+from nst.terminal import red
+
+
+def _plain(text: str, stream: TextIO) -> str:
+    return text
 
 
 class Console:
@@ -43,7 +48,7 @@ class Console:
         for path, reason in batch.left_out.items():
             self.say(f"{path}: {reason} (left out)")
         for path, reason in batch.broken.items():
-            self._complain(f"{path}: {reason}")
+            self._complain(f"{path}: {reason}", red)
         if batch.others:
             self.say(f"          {_count(batch.others, 'other file')} in the folders left alone")
 
@@ -66,6 +71,8 @@ class Console:
             self.say(f"{task.number} of {self._total}: {task.name} -> {folder.path}")
             if not self.quiet and "batch" not in self._bars:
                 self._bar("batch", self._total, 0)
+        elif not self.quiet:  # the first iteration takes longest
+            self._bar("picture", folder.job.settings.epochs, folder.saved or 0, "preparing")
 
     def step(self, task: Task, step: Step) -> None:
         """An iteration is done."""
@@ -98,7 +105,7 @@ class Console:
             self._print(f"Picture   {outcome.picture}{again * (outcome.status == 'skipped')}")
             return
         if outcome.status == "failed":
-            self._complain(f"{outcome.task.number} of {self._total}: {outcome.error}")
+            self._complain(f"{outcome.task.number} of {self._total}: {outcome.error}", red)
         if not self.quiet:
             self._bar("batch", self._total, None)
 
@@ -125,17 +132,18 @@ class Console:
         """Print an error on one line, whatever the file names in it hold."""
         self.close()
         with contextlib.suppress(OSError):
-            print(f"nst_main.py: error: {_printable(error)}", file=self._err, flush=True)
+            line = red(f"nst_main.py: error: {_printable(error)}", self._err)
+            print(line, file=self._err, flush=True)
 
     def say(self, line: str) -> None:
         """Print a remark to stderr, above the progress bars."""
         if not self.quiet:
             self._complain(line)
 
-    def _complain(self, line: str) -> None:
-        """Print an error that does not end the program."""
+    def _complain(self, line: str, paint: Callable[[str, TextIO], str] = _plain) -> None:
+        """Print an error that does not end the program, or a remark."""
         with contextlib.suppress(OSError):  # nobody reads it; the picture is wanted
-            tqdm.write(_printable(line), file=self._err)
+            tqdm.write(paint(_printable(line), self._err), file=self._err)
 
     def close(self) -> None:
         """Remove the bars."""
@@ -149,7 +157,7 @@ class Console:
             options = {"total": total, "disable": None, "leave": False, "dynamic_ncols": True}
             options["file"] = self._err
             unit = " pictures" if name == "batch" else "it"
-            self._bars[name] = tqdm(**options, position=position, unit=unit)
+            self._bars[name] = tqdm(**options, position=position, unit=unit, postfix=text)
         bar = self._bars[name]
         bar.set_postfix_str(text, refresh=False)
         bar.update(1 if at is None else at - bar.n)

@@ -50,7 +50,10 @@ class Driver:
         weights: Weights,
         shown: Shown,
         done: Callable[[Outcome], None],
+        kept: dict[str, Any] | None = None,
     ) -> None:
+        """Take what is to be done. kept: number type and tiles of an earlier run, made again."""
+        self._kept = kept
         self._cluster, self._planned, self._weights = cluster, planned, weights
         self._shown, self._done = shown, done
         self._runs: list[_Run] = []
@@ -131,7 +134,9 @@ class Driver:
             saved = folder.checkpoint
             if folder.news:
                 self._shown.say(folder.news)
-            return _Run(task, job, folder, saved and saved.position, saved.about if saved else None)
+            return _Run(
+                task, job, folder, saved and saved.position, saved.about if saved else self._kept
+            )
         self._exhausted = True
         return None
 

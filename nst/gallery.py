@@ -1,71 +1,103 @@
-"""``index.html``: the finished pictures of an output folder on one page, opened from disk."""
+"""``index.html``: all the runs of an output folder on one page, opened from disk."""
 
-import html
+import datetime
 import os
 import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from nst import jobs, manifest
+from nst import jobs, manifest, pages, place, products
 from nst.files import write_atomically
-from nst.run_folder import FINISHED, RESULT, cannot_write
 
 NAME = "index.html"
-PAGE = """<!DOCTYPE html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Neural Style Transfer</title>
-<style>
-:root {{ color-scheme: light dark }}
-body {{ font: 16px/1.4 system-ui, sans-serif; margin: 1rem }}
-ul {{ display: grid; gap: 1rem; padding: 0; list-style: none;
-  grid-template-columns: repeat(auto-fill, minmax(16rem, 1fr)) }}
-img {{ width: 100%; aspect-ratio: 4/3; object-fit: contain; background: #8882 }}
-span {{ overflow-wrap: anywhere }}
-</style>
-<h1>{title}</h1>
-<ul>
-{items}
-</ul>
-</html>
-"""
-ITEM = """<li><a href="{target}"><img src="{target}" alt="{name}" loading="lazy"></a>
-<span>{name}</span></li>"""
 
 
 def write(output_dir: Path) -> Path | None:
-    """Write the page of all finished pictures in ``output_dir``; return where it is.
+    """Write the page of all runs in ``output_dir``, and return where it is; None without a run.
 
-    None without a picture. Raises OutputError.
+    Processes that end at the same time take turns, so that the page misses none of their runs.
+    Raises OutputError.
     """
-    items = []
-    for folder in sorted(output_dir.glob("*/")):
-        found = manifest.read(folder)
-        if found.get("status") == FINISHED and (folder / RESULT).exists():
-            target = quote(os.fsencode(f"{folder.name}/{RESULT}"))
-            items.append(ITEM.format(target=target, name=html.escape(_name(folder, found))))
-    if not items:
-        return None
-    title = f"{len(items)} picture{'s' * (len(items) != 1)}"
-    page = PAGE.format(title=title, items="\n".join(items))
     try:
-        write_atomically(output_dir / NAME, page.encode(errors="replace"))
+        if not output_dir.is_dir():
+            return None
+        handle = place.lock(output_dir, wait=True)
+        try:
+            folders = sorted(output_dir.glob("*/"))
+            found = [(folder, manifest.read(folder)) for folder in folders]
+            runs = [_run(folder, about) for folder, about in found if about.get("status")]
+            if not runs:
+                return None
+            title = f"{len(runs)} picture{'s' * (len(runs) != 1)}"
+            runs.sort(key=lambda run: -(run["seconds"] or 0))
+            write_atomically(
+                output_dir / NAME, pages.render("gallery.html", title=title, runs=runs)
+            )
+        finally:
+            place.unlock(handle)
     except OSError as error:
-        raise cannot_write(output_dir / NAME, error) from None
+        raise place.cannot_write(output_dir / NAME, error) from None
     return output_dir / NAME
 
 
-def _name(folder: Path, found: dict[str, Any]) -> str:
-    """What is painted how, and the number of the folder if it has one."""
+def _run(folder: Path, found: dict[str, Any]) -> dict[str, Any]:
+    """What the page shows of a run."""
+    contents, styles = _names(found)
+    number = re.search("-[1-9][0-9]*$", folder.name)
+    name = folder.name
+    if contents or styles:
+        name = jobs.title(next(iter(contents), None), styles)
+        name += f" ({number[0][1:]})" if number else ""
+    finished = found["status"] == place.FINISHED
+    report, thumbnail = folder / place.REPORT, folder / place.THUMBNAIL
+    if finished:
+        pictures = list(folder.glob(f"{place.RESULT}.*"))
+        shown = [path for path in (thumbnail, *pictures) if path.exists()]
+        targets = [path for path in (report, *pictures) if path.exists()]
+    else:
+        pictures = []
+        shown = targets = list(products.frames(folder).values())[-1:]
+    cost = _number(found.get("final_costs", {}), "J")
+    about = [] if finished else [str(found["status"])]
+    about += [f"{found['iterations']} iterations"] if "iterations" in found else []
+    about += [f"J {cost:.3g}"] if cost is not None else []
+    when = str(found.get("ended") or found.get("started") or "")
+    return {
+        "name": name,
+        "content": " + ".join(contents),
+        "style": " + ".join(styles),
+        "target": _address((*targets, folder)[0]),
+        "thumbnail": _address(shown[0]) if shown else "",
+        "picture": _address(pictures[0]) if pictures else "",
+        "about": ", ".join([*about, when[:16].replace("T", " ")]),
+        "seconds": _seconds(when),
+        "cost": "" if cost is None else cost,
+    }
+
+
+def _names(found: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """The names of the files of content and styles, as far as a manifest tells them."""
     try:
         files = found["files"]
-        contents, styles = (
-            [Path(file["path"]).name for file in files[role]] for role in ("content", "style")
-        )
+        return tuple([Path(file["path"]).name for file in files[r]] for r in ("content", "style"))
     except (KeyError, TypeError):
-        return folder.name
-    name = jobs.title(next(iter(contents), None), styles)
-    number = re.search("-[1-9][0-9]*$", folder.name)
-    return name + (f" ({number[0][1:]})" if number else "")
+        return [], []
+
+
+def _number(values: Any, name: str) -> float | None:
+    value = values.get(name) if isinstance(values, dict) else None
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _seconds(when: str) -> float | str:
+    try:
+        return datetime.datetime.fromisoformat(when).timestamp()
+    except ValueError:
+        return ""
+
+
+def _address(path: Path) -> str:
+    """A path relative to the page, for a link."""
+    depth = 1 if path.is_dir() else 2
+    return quote(os.fsencode("/".join(path.parts[-depth:])) + b"/" * path.is_dir())

@@ -1,4 +1,4 @@
-"""Any picture file -> sRGB array, safely; and the finished picture -> PNG bytes."""
+"""Any picture file -> sRGB array, safely."""
 
 import contextlib
 import hashlib
@@ -6,7 +6,6 @@ import io
 import logging
 import os
 import stat
-import struct
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageCms, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
 
 from nst.errors import MemoryLimitError, PictureError
 from nst.files import file_hash
@@ -56,10 +55,6 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-# The profile that is embedded, with a fixed date of creation: equal pictures are equal files.
-SRGB_BYTES = b"".join(
-    (SRGB.tobytes()[:24], struct.pack(">6H", 2000, 1, 1, 0, 0, 0), SRGB.tobytes()[36:])
-)
 
 
 @dataclass(frozen=True)
@@ -80,6 +75,11 @@ class Picture:
     rgb: np.ndarray
     alpha: np.ndarray | None
     notes: tuple[str, ...] = ()
+
+
+def shipped(name: str) -> Path | None:
+    """The picture of ``images/`` called ``name``, if there is one."""
+    return SHIPPED / name if (SHIPPED / name).is_file() else None
 
 
 def find(name: str, setting: str) -> Path:
@@ -171,29 +171,6 @@ def _refusals(path: Path) -> Iterator[None]:
         raise PictureError(
             f"{path}: damaged or unreadable ({_reason(error)}); give another picture"
         ) from None
-
-
-def to_pixels(rgb: np.ndarray) -> np.ndarray:
-    """Round (H, W, 3) floats to the uint8 pixels that a file holds, clipped to 0..255."""
-    pixels = np.empty(rgb.shape, np.uint8)
-    for row, of_row in zip(pixels, rgb):  # by rows, to need little memory
-        row[:] = np.rint(np.clip(of_row, 0, 255))
-    return pixels
-
-
-def png_bytes(
-    rgb: np.ndarray, alpha: np.ndarray | None = None, metadata: dict[str, str] | None = None
-) -> bytes:
-    """Encode (H, W, 3) sRGB 0..255, with (H, W) uint8 alpha if given, as a PNG with its profile."""
-    image = Image.fromarray(to_pixels(rgb))
-    if alpha is not None:
-        image.putalpha(Image.fromarray(alpha))
-    text = PngImagePlugin.PngInfo()
-    for key, value in (metadata or {}).items():
-        text.add_itxt(key, value)
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", pnginfo=text, icc_profile=SRGB_BYTES)
-    return buffer.getvalue()
 
 
 def _reason(error: Exception) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nst import images, manifest
 from nst.errors import MemoryLimitError, PictureError
-from nst.run_folder import COSTS
+from nst.place import COSTS
 
 # Of pictures, also of kinds that are not read, which a user may want to know.
 EXTENSIONS = frozenset(

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from nst import images
+from nst.encode import check_side
 from nst.errors import OutputError, PictureError, UsageError
 from nst.images import Picture
 from nst.pictures import LEAST_MASS, resize
@@ -50,6 +51,17 @@ class Job:
         """What the run folder is called after: the stems of content and styles."""
         content = self.content.path if self.content else None
         return stems(content, [style.path for style in self.styles])
+
+    @property
+    def names(self) -> tuple[str | None, list[str]]:
+        """The names of the files of content and styles."""
+        content = self.content.path.name if self.content else None
+        return content, [style.path.name for style in self.styles]
+
+    @property
+    def alpha(self) -> np.ndarray | None:
+        """The transparency of the result, (H, W) uint8: that of the content, if it has any."""
+        return self.content.alpha if self.content else None
 
     @property
     def pictures(self) -> dict[str, list[Picture]]:
@@ -105,6 +117,7 @@ def prepare(settings: Settings) -> Job:
         long_side = None if settings.image_size == "original" else settings.image_size
         content = images.read(paths["content"][0], long_side)
     size = content.rgb.shape[:2] if content else settings.image_size[::-1]
+    check_side(settings.output_format, size)
     style_side = style_long_side(settings, size)
     styles = tuple(images.read(path, style_side, settings.style_scale) for path in paths["style"])
     start = images.read(paths["start"][0], max(size)) if paths["start"] else None

@@ -39,13 +39,13 @@ def identity(job: Job, weights: WeightsFile) -> dict[str, Any]:
     return json.loads(json.dumps(found))  # as it comes back from the manifest
 
 
-def read(folder: Path) -> dict[str, Any]:
+def read(folder: Path, name: str = NAME) -> dict[str, Any]:
     """The manifest in a folder; empty if there is none that can be read."""
     try:
-        about = (folder / NAME).stat()
+        about = (folder / name).stat()
         if not stat.S_ISREG(about.st_mode) or about.st_size > LARGEST:
             return {}
-        manifest = json.loads((folder / NAME).read_bytes())
+        manifest = json.loads((folder / name).read_bytes())
     except (OSError, ValueError, RecursionError):
         return {}
     return manifest if isinstance(manifest, dict) else {}
@@ -62,7 +62,10 @@ def describe(
         "changed_from_preset": job.settings.changed(),
         "inputs": inputs(job),
         "files": {
-            role: [{"path": str(p.path), "size": p.file_size, "sha256": p.sha256} for p in found]
+            role: [
+                {"path": str(p.path.absolute()), "size": p.file_size, "sha256": p.sha256}
+                for p in found
+            ]
             for role, found in job.pictures.items()
         },
         "versions": versions(),

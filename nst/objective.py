@@ -56,18 +56,19 @@ class Objective:
             sums.append((grams, distances))
             maps.append(following)
         content, style, slope = last.evaluate(maps.pop(), self.style_targets)
-        content, style = float(content), float(style)
+        content = float(content)
         for stage, (grams, distances) in zip(reversed(before), reversed(sums)):
-            parts = stage.costs(grams, distances, self.style_targets)
-            content, style = content + float(parts[0]), style + float(parts[1])
+            of_stage, of_layers = stage.costs(grams, distances, self.style_targets)
+            content, style = content + float(of_stage), style | of_layers
             slope = stage.pull(maps.pop(), grams, self.style_targets, slope)
+        layers = tuple(float(style[name]) for name, _ in self.settings.used_style_layers)
         tv = costs.total_variation(image, self.settings.tv_weight, slope)
         total = (
             self.settings.alpha * content
-            + self.settings.beta * style
+            + self.settings.beta * sum(layers)
             + self.settings.tv_weight * tv
         )
-        return Costs(total, content, style, tv), slope
+        return Costs(total, content, float(sum(layers)), tv, layers), slope
 
     def _measure_styles(
         self, graphs: Graphs, pictures: Pictures, stages: Sequence[StagePlan]

@@ -1,47 +1,28 @@
 """The folder of one run: frames, cost log, manifest, checkpoint and the finished picture."""
 
 import contextlib
-import csv
-import errno
-import fnmatch
 import hashlib
-import io
-import itertools
 import json
-import os
-import re
-import sys
-import time
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from nst import __version__, checkpoint, images, manifest
+from nst import __version__, checkpoint, jobs, manifest, place, products
 from nst.checkpoint import Checkpoint, Checkpoints, DamagedError
-from nst.errors import DivergedError, FullError, MemoryLimitError, OutputError
-from nst.files import file_hash, write_atomically
+from nst.cost_log import CostLog
+from nst.encode import encode
+from nst.errors import DivergedError, MemoryLimitError, OutputError
+from nst.files import write_atomically
 from nst.jobs import Job
 from nst.pictures import resize
+from nst.place import Place, cannot_write
 from nst.schedule import Schedule
-from nst.step import COSTS as COST_NAMES
 from nst.step import Position, Step
+from nst.summaries import Summaries
 from nst.weights import WeightsFile
-
-try:  # not on Windows, where two runs in one folder are not kept apart
-    import fcntl
-except ImportError:
-    fcntl = None
-
-RESULT = "generated_image.png"
-COSTS = "costs.csv"
-RESULTS = ("frame_[0-9]*.png", RESULT, COSTS, manifest.NAME)
-# Of a killed process:
-LEFTOVERS = tuple(f".{name}.*.part" for name in (*RESULTS, *checkpoint.FILES))
-LONGEST_STEM = 100  # bytes; file systems allow 255 for the whole name
-FINISHED = "finished"
-CLAIM_SECONDS = 10  # that processes starting together may need to sort out their folders
 
 
 class RunFolder:
@@ -57,79 +38,28 @@ class RunFolder:
         self.identity = manifest.identity(job, weights)
         self.checkpoint: Checkpoint | None = None
         self.news = ""
+        self._place = Place(job, self.identity)
         self._last: Step | None = None
         self.saved: int | None = None
-        self._rows: list[list[Any]] = []
+        self._log = CostLog([name for name, _ in job.settings.used_style_layers])
         self._facts: dict[str, Any] = {}
         self._kept: dict[str, Any] = {}
-        self._lock: int | None = None
-        self._choose()
+        self._summaries: Summaries | None = None
 
-    def _choose(self) -> None:
-        """Set ``path`` and ``finished``.
+    @property
+    def path(self) -> Path:
+        """Of the folder."""
+        return self._place.path
 
-        The folder is the one of the same pictures, settings and weights if there is one; with
-        ``overwrite`` else one of the same pictures; else the first free name.
-        """
-        job = self.job
-        base = Path(job.settings.output_dir) / folder_name(job.stems)
-        manifests = {path: manifest.read(path) for path in _numbered(base)}
-        path, found = next(
-            (item for item in manifests.items() if item[1].get("identity") == self.identity),
-            (None, {}),
-        )
-        if path is None and job.settings.overwrite:
-            same_pictures = (
-                i for i in manifests.items() if i[1].get("inputs") == manifest.inputs(job)
-            )
-            path, found = next(same_pictures, (None, {}))
-        if path is None:
-            names = itertools.chain(
-                [base], (base.with_name(f"{base.name}-{n}") for n in itertools.count(2))
-            )
-            path = next(name for name in names if name not in manifests or _is_empty(name))
-        self._take(path, found)
+    @property
+    def finished(self) -> bool:
+        """Whether the folder holds this very run, finished, and it is not to be overwritten."""
+        return self._place.finished
 
-    def _take(self, path: Path, found: dict[str, Any]) -> None:
-        finished = found.get("status") == FINISHED and _whole(path / RESULT, found)
-        self.path = path
-        self._is_new = not found
-        self._unfinished = bool(found) and not finished
-        self.finished = finished and not self.job.settings.overwrite
-
-    def _claim(self) -> None:
-        """Make the folder if it is new, and lock it for as long as this process lives."""
-        deadline = time.monotonic() + CLAIM_SECONDS
-        while time.monotonic() < deadline:
-            if self._is_new:
-                self.path.mkdir(parents=True, exist_ok=True)
-            if self._try_lock():
-                found = manifest.read(self.path)
-                if bool(found) != self._is_new:
-                    self._take(self.path, found)
-                    return
-                self.close()  # another process took the name, or somebody cleared it
-            elif self._is_new:
-                time.sleep(0.1)  # a manifest is about to tell whose folder this is
-            else:
-                break
-            self._choose()
-        raise OutputError(
-            f"{self.path}: another run is writing this folder; wait for it or change --output_dir"
-        )
-
-    def _try_lock(self) -> bool:
-        if fcntl is None:
-            return True
-        self._lock = os.open(self.path, os.O_RDONLY)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self.close()
-            return False
-        except OSError:
-            pass  # a file system without locks
-        return True
+    @property
+    def picture(self) -> Path:
+        """Where the finished picture is."""
+        return self._place.picture
 
     def claim(self) -> bool:
         """Make the folder, keep other processes out of it, and find where its run goes on.
@@ -139,16 +69,19 @@ class RunFolder:
         until they are written again.
         """
         try:
-            self._claim()
+            self._place.claim()
             if self.finished:
                 return False
             overwrite = self.job.settings.overwrite
             self._checkpoints = Checkpoints(self.path)
-            damaged = self._unfinished and not overwrite and not self._load_checkpoint()
-            for pattern in (*LEFTOVERS, *(RESULTS if overwrite else ())):
+            unfinished = self._place.unfinished and not overwrite
+            damaged = unfinished and not self._load_checkpoint()
+            for pattern in (*place.LEFTOVERS, *(place.RESULTS if overwrite else ())):
                 for old in self.path.glob(pattern):
                     old.unlink()
-            for frame in self.path.glob("frame_[0-9]*.png"):  # of the moment when it was stopped
+            if overwrite:
+                shutil.rmtree(self.path / place.SUMMARIES, ignore_errors=True)
+            for frame in self.path.glob(place.FRAMES):  # of the moment when it was stopped
                 number = frame.stem.removeprefix("frame_")
                 every = self.job.settings.print_every
                 if number.isdecimal() and (int(number) == 0 or int(number) % every):
@@ -182,7 +115,7 @@ class RunFolder:
             return not (self.path / checkpoint.NAME).exists()
         self.checkpoint = found
         self.saved = found.position.iteration
-        self._rows = list(csv.reader(found.log.decode().splitlines()))[1:]
+        self._log.load(found.log)
         self.news = f"{self.path}: going on after iteration {self.saved} of an unfinished run."
         if found.about.get("versions") != manifest.versions():
             self.news += " It was begun with other versions: the picture may differ a little."
@@ -194,10 +127,12 @@ class RunFolder:
         facts: what is known of the run beyond its settings, for the manifest. kept: what a
         checkpoint is to keep beside the position.
         """
-        self._facts |= facts
+        self._facts |= {**facts, "evaluation": kept}
         self._kept = {"identity": self.identity, "versions": manifest.versions(), **kept}
         seconds = self.checkpoint.position.seconds if self.checkpoint else 0.0
         self._schedule = Schedule(self.job.settings.print_every, seconds)
+        if self.job.settings.tensorboard:
+            self._summaries = Summaries(self.path / place.SUMMARIES, self._log.layers)
         self._write_manifest("running")
 
     def record(self, step: Step, save: bool | None = None) -> None:
@@ -206,11 +141,13 @@ class RunFolder:
         save: whether its position is to be saved; None leaves that to the schedule. A step without
         image has no frame.
         """
-        row = [step.iteration, step.scale, f"{step.seconds:.3f}"]
-        self._rows.append(row + [f"{value:.8g}" for value in step.costs])
+        self._log.add(step)
         self._last = step
-        if self._schedule.frame(step):
+        framed = self._schedule.frame(step)
+        if framed:
             self._save_frame(step)
+        if self._summaries:
+            self._summaries.add(step, framed)
         due = self._schedule.checkpoint(step) if save is None else save and not self.complete
         if due:
             self._save_checkpoint(step)
@@ -227,30 +164,55 @@ class RunFolder:
 
     def rewind(self, position: Position | None) -> None:
         """Go back to where the run was saved last, its worker being lost."""
-        done = position.iteration if position else -1
-        self._rows = [row for row in self._rows if int(row[0]) <= done]
+        self._log.rewind(position.iteration if position else -1)
         self._last = None
 
     def _save_frame(self, step: Step) -> None:
         """Save the image of a step as ``frame_NNNNN.png`` and the costs so far."""
-        self._write(f"frame_{step.iteration:05}.png", self._png(step))
-        self._write(COSTS, self._log())
+        self._write(f"frame_{step.iteration:05}.png", self._encode(step, "png"))
+        self._save_log()
+
+    def _save_log(self) -> None:
+        self._write(place.COSTS, self._log.costs())
+        if self._log.layers:
+            self._write(place.STYLE_COSTS, self._log.style_costs())
 
     def _save_checkpoint(self, step: Step) -> None:
         try:
-            self._checkpoints.save(Checkpoint(step.position, self._kept, self._log()))
+            self._checkpoints.save(Checkpoint(step.position, self._kept, self._log.dump()))
         except OSError as error:
             raise cannot_write(self.path / checkpoint.NAME, error) from None
         self.saved = step.iteration
 
     def finish(self) -> None:
-        """Save the result: the image of the last step."""
-        picture = self._png(self._last)
-        self._write(RESULT, picture)
-        self._write(COSTS, self._log())
+        """Save the result, the image of the last step, and what is made of a finished run."""
+        picture = self._encode(self._last, self.job.settings.output_format)
+        self._write(self.picture.name, picture)
+        self._save_log()
         self._facts["result_sha256"] = hashlib.sha256(picture).hexdigest()
-        self._close(FINISHED)
+        self._end()
+        found = manifest.describe(self.job, self.identity, place.FINISHED, self._facts)
+        made = products.make(self.path, self.job, found, self._log, self._last)
+        for name, data in made:
+            self._write(name, data)
+        self.add_animation()
+        if self._summaries:
+            self._summaries.close()
+        self._write_manifest(place.FINISHED)
         self.tidy()
+
+    def add_animation(self) -> bool:
+        """Make the animation of a finished run, if one is wanted that is not there; whether it
+        was."""
+        kind = self.job.settings.animation
+        target = self.path / f"{place.ANIMATION}.{kind}"
+        if kind == "none" or target.exists():
+            return False
+        try:
+            products.animate(self.path, self.picture, target)
+        except OSError as error:
+            raise cannot_write(target, error) from None
+        return True
 
     def tidy(self) -> None:
         """Remove the checkpoint of a finished run, as far as that is possible."""
@@ -260,7 +222,7 @@ class RunFolder:
     def stop(self, error: BaseException) -> str:
         """Save what there is when ``error`` ends the run early; return how it can go on."""
         if not self._kept:
-            if self._is_new and self._lock is not None:  # nothing was begun: leave nothing
+            if self._place.is_new and self._place.claimed:  # nothing was begun: leave nothing
                 with contextlib.suppress(OSError):
                     (self.path / manifest.NAME).unlink(missing_ok=True)
                     self.path.rmdir()
@@ -276,7 +238,8 @@ class RunFolder:
             if whole and not isinstance(error, OutputError):
                 self._save_checkpoint(last)
                 self._save_frame(last)
-            self._close(status)
+            self._end()
+            self._write_manifest(status)
         if status == "diverged":
             return ""  # it would again
         settings = self.job.settings
@@ -288,8 +251,8 @@ class RunFolder:
             f"the same command {how}."
         )
 
-    def _close(self, status: str) -> None:
-        """Write the last manifest of this process."""
+    def _end(self) -> None:
+        """Note what the last manifest of this process tells."""
         step = self._last
         self._facts |= {"ended": manifest.now(), "peak_memory_bytes": manifest.peak_memory()}
         if step:
@@ -298,33 +261,25 @@ class RunFolder:
                 "seconds": round(step.seconds, 3),
                 "final_costs": step.costs.named(),
             }
-        self._write_manifest(status)
-
-    @property
-    def picture(self) -> Path:
-        """Where the finished picture is."""
-        return self.path / RESULT
 
     def result(self) -> np.ndarray:
         """Return the finished picture, (H, W, 3) uint8 sRGB."""
         with Image.open(self.picture) as image:
             return np.array(image)[:, :, :3]  # without the transparency of the content
 
-    def _png(self, step: Step) -> bytes:
+    def _encode(self, step: Step, kind: str) -> bytes:
+        """The file of the image of a step, with its provenance and nothing of this machine."""
+        network = self._facts["network"]
         provenance = {
             "Software": f"Neural Style Transfer {__version__}",
+            "Description": jobs.title(*self.job.names),
             "nst:iteration": str(step.iteration),
             "nst:identity": json.dumps(self.identity),
+            "nst:network": f"{network['name']}, SHA-256 {network['sha256']}",
+            "nst:precision": self._facts["precision"],
         }
-        alpha = self.job.content.alpha if self.job.content else None
         # Frames of coarse scales have the size of the result, to be looked at in one row.
-        return images.png_bytes(resize(step.image, self.job.size), alpha, provenance)
-
-    def _log(self) -> bytes:
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerows([["iteration", "scale", "seconds", *COST_NAMES], *self._rows])
-        return text.getvalue().encode()
+        return encode(resize(step.image, self.job.size), kind, self.job.alpha, provenance)
 
     def _write_manifest(self, status: str) -> None:
         found = manifest.describe(self.job, self.identity, status, self._facts)
@@ -338,65 +293,4 @@ class RunFolder:
 
     def close(self) -> None:
         """Let other processes use the folder."""
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
-
-
-def folder_name(stems: tuple[str, str]) -> str:
-    """The name of the first run folder of the stems of content and style."""
-    return "__".join(map(_shortened, stems))
-
-
-def folder_names(output_dir: Path) -> set[str]:
-    """The names of the run folders that are there, with their numbers and without."""
-    try:
-        names = set(os.listdir(output_dir))
-    except OSError:
-        return set()
-    return names | {re.sub("-[1-9][0-9]*$", "", name) for name in names}
-
-
-def _shortened(stem: str) -> str:
-    stem = os.fsencode(stem)[:LONGEST_STEM]
-    return stem.decode(sys.getfilesystemencoding(), "ignore") or "picture"
-
-
-def _numbered(base: Path) -> list[Path]:
-    """What is there under the name ``base`` and its numbered followers, in order."""
-    numbers = {}
-    with contextlib.suppress(OSError):
-        for path in base.parent.iterdir():
-            head, number = path.name[: len(base.name)], path.name[len(base.name) :]
-            if head == base.name and (not number or re.fullmatch("-[1-9][0-9]*", number)):
-                numbers[int(number[1:] or 1)] = path
-    return [numbers[number] for number in sorted(numbers)]
-
-
-def _is_empty(path: Path) -> bool:
-    """Whether a folder is there with nothing in it but what a killed process left."""
-    try:
-        return path.is_dir() and all(
-            any(fnmatch.fnmatch(found.name, pattern) for pattern in LEFTOVERS)
-            for found in path.iterdir()
-        )
-    except OSError:
-        return False
-
-
-def _whole(picture: Path, found: dict[str, Any]) -> bool:
-    """Whether the finished picture is still the one that the manifest tells of."""
-    try:
-        return file_hash(picture) == found.get("result_sha256")
-    except OSError:
-        return False
-
-
-def cannot_write(path: Path, error: OSError) -> OutputError:
-    """The refusal of a file that cannot be written."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        mend = "free some space or change --output_dir"
-        return FullError(f"{path}: {error.strerror}; {mend}")
-    if error.errno == errno.EROFS:
-        return FullError(f"{path}: {error.strerror}; change --output_dir")
-    return OutputError(f"{path}: {error.strerror}; mend that, or change --output_dir")
+        self._place.close()

@@ -131,13 +131,16 @@ def run(
     on_step: Callable[[Step], None],
     on_start: Callable[[RunFolder], None],
     brief: bool,
+    kept: dict[str, Any] | None,
 ) -> RunFolder:
     """Make the picture of ``job`` in its run folder; see ``nst_utils.run_job``."""
     folder = RunFolder(job, studio.file)
     if folder.finished:
         folder.tidy()
+        if not job.settings.dry_run and folder.add_animation():
+            say(f"{folder.path}: its animation is made of the frames that are there.")
         return folder
-    outlook = foresee(job, studio)  # before anything is made
+    outlook = foresee(job, studio, kept)  # before anything is made
     told = [*jobs.describe(job), *outlook.describe(studio, job)]
     for line in jobs.remarks(job) if brief else told:
         say(line)

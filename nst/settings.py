@@ -34,6 +34,7 @@ PICTURES, COST, OPTIMISATION, MACHINE, OUTPUT, MANY = GROUPS = (
 
 START_WORDS = ("noisy_content", "content", "noise", "style")
 WEIGHT = Number(float, 0, 1e12)
+LIVE_PORT = 8765  # of --live, if it is free
 
 
 def _setting(default: Any, group: str, help: str, parse: Callable, **extra: Any) -> Any:
@@ -250,6 +251,25 @@ class Settings:
         Number(int, 1, 1_000_000),
         metavar="N",
     )
+    output_format: str = _setting(
+        "png",
+        OUTPUT,
+        "kind of the result: png, jpg (smaller; no transparency), webp (lossless), or tif of 16 "
+        "bits; frames are png",
+        Choice(("png", "jpg", "webp", "tif")),
+    )
+    animation: str = _setting(
+        "none",
+        OUTPUT,
+        "make a gif or an mp4 of the frames: the image forming; also of a finished run",
+        Choice(("none", "gif", "mp4")),
+    )
+    tensorboard: bool = _setting(
+        False,
+        OUTPUT,
+        "log costs and frames for TensorBoard, too, in the run folder (pip install tensorboard)",
+        switch,
+    )
     overwrite: bool = _setting(
         False, OUTPUT, "start again in place instead of keeping an earlier result", switch
     )
@@ -343,6 +363,8 @@ class Settings:
             "tile_size",
             "dry_run",
             "output_dir",
+            "animation",
+            "tensorboard",
             "overwrite",
             "cluster",
         }

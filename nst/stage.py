@@ -102,9 +102,9 @@ class Stage:
 
     def evaluate(
         self, read: np.ndarray, style_targets: Tensors
-    ) -> tuple[tf.Tensor, tf.Tensor, np.ndarray]:
-        """Return J_content, J_style and the slope of J with respect to the map, in one pass if
-        the stage has one tile; for the last stage."""
+    ) -> tuple[tf.Tensor, Tensors, np.ndarray]:
+        """Return J_content, J_style of each layer and the slope of J with respect to the map, in
+        one pass if the stage has one tile; for the last stage."""
         if len(self.tiles) > 1:
             grams, distances, _ = self.measure(read, compare=True)
             content, style = self.costs(grams, distances, style_targets)
@@ -118,8 +118,9 @@ class Stage:
 
     def costs(
         self, grams: Tensors, distances: Tensors, style_targets: Tensors
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return this stage's part of J_content and J_style from the sums over all its tiles."""
+    ) -> tuple[tf.Tensor, Tensors]:
+        """Return this stage's part of J_content, and J_style of each layer, from the sums over all
+        its tiles."""
         return self.graph.costs(grams, distances, style_targets, self.masses)
 
     def pull(

@@ -13,13 +13,15 @@ COSTS = ("J", "J_content", "J_style", "J_tv")
 class Costs(NamedTuple):
     """J = alpha J_content + beta J_style + tv_weight J_tv, and its unweighted parts.
 
-    A part whose weight is 0 is not computed and is 0, but for J_tv.
+    A part whose weight is 0 is not computed and is 0, but for J_tv. layers: J_style of each style
+    layer, times the weight of the layer; their sum is J_style.
     """
 
     total: float
     content: float
     style: float
     tv: float
+    layers: tuple[float, ...] = ()
 
     def named(self) -> dict[str, float]:
         """The costs by their names in logs, manifests and events."""

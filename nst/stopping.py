@@ -41,6 +41,12 @@ class Stopping:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    def ask(self) -> None:
+        """Stop as if the first of the signals had come; from any thread."""
+        number = next((n for n in self._before if n != getattr(signal, "SIGALRM", None)), None)
+        if number is not None and self.requested is None:
+            os.kill(os.getpid(), number)
+
     def check(self) -> None:
         """Raise KeyboardInterrupt if a signal came; what is saved then may take its time."""
         if self.requested:

@@ -117,22 +117,24 @@ class TileGraph:
 
     def costs(
         self, grams: Tensors, distances: Tensors, style_targets: Tensors, masses: Masses
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return these layers' part of J_content and J_style from the sums over a picture.
+    ) -> tuple[tf.Tensor, Tensors]:
+        """Return these layers' part of J_content, and J_style of each, weighted, from the sums over
+        a picture.
 
         Each region counts by its share of the picture, so that a region is painted as strongly as
         the same region of a picture that is painted as a whole.
         """
-        content = style = tf.zeros(())
+        content, style = tf.zeros(()), {}
         for name, weight in self.content.items():
             content += weight * distances[name] / (4.0 * masses.positions[name] * channels(name))
         for name, weight in self.style.items():
+            style[name] = tf.zeros(())
             for region, of_region in enumerate(self.weights):
                 mass = masses.regions[name][region]
                 cost = costs.style_layer_cost(
                     style_targets[name][region], grams[name][region] / mass
                 )
-                style += weight * of_region * mass / masses.positions[name] * cost
+                style[name] += weight * of_region * mass / masses.positions[name] * cost
         return content, style
 
     def gram_slopes(self, grams: Tensors, style_targets: Tensors, masses: Masses) -> Tensors:
@@ -231,8 +233,9 @@ class TileGraph:
         guides: Tensors,
         style_targets: Tensors,
         masses: Masses,
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """J_content, J_style and the slope of J, where the only tile is the whole map."""
+    ) -> tuple[tf.Tensor, Tensors, tf.Tensor]:
+        """J_content, J_style of each layer and the slope of J, where the only tile is the whole
+        map."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(x)
             activations = self.vgg.run(x, self.layers)

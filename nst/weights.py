@@ -90,6 +90,29 @@ def find(model_path: str | None, say: Callable[[str], None] | None) -> WeightsFi
     return _packaged()
 
 
+def find_again(
+    model_path: str | None, sha256: str, run: Path, say: Callable[[str], None] | None
+) -> WeightsFile:
+    """Return the weights of an earlier run: the file with their hash.
+
+    model_path: where they were, if they were given. run: the manifest of the run, for messages.
+    say: as for ``find``. Raises WeightsError.
+    """
+    if sha256 == PACKAGE_SHA256 and not model_path:
+        return _packaged()
+    known = [(FOLDER / name, f"pretrained-model/{name}") for name in KNOWN_FILES]
+    for path, source in [(Path(model_path), model_path)] if model_path else known:
+        if path.exists() and (file := _hashed(path, source)).sha256 == sha256:
+            return file
+    file = find(model_path, say)  # which may download it
+    if file.sha256 != sha256:
+        raise WeightsError(
+            f"{run}: was made with other VGG weights (SHA-256 {sha256}) than {file.source}; say "
+            "where they are with --model_path, which also takes others"
+        )
+    return file
+
+
 def load(file: WeightsFile) -> Weights:
     """Read a weights file; raises WeightsError if it is damaged or not understood."""
     with open(file.path, "rb") as opened:

@@ -1,6 +1,7 @@
 """What the tests share: real weights, small real pictures, and the program itself."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -105,6 +106,56 @@ def program(tmp_path):
     return start
 
 
+@pytest.fixture(scope="session")
+def chromium():
+    """A real browser, without a window."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    path = next(filter(None, map(shutil.which, names)), None)
+    if path is None:
+        pytest.skip("needs a browser: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as started:
+        flags = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
+        browser = started.chromium.launch(executable_path=path, args=flags)
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """A page in a browser, with what it asked for and what it complained of."""
+
+    def __init__(self, browser, address: str, **options: object) -> None:
+        self.context = browser.new_context(**options)
+        self.page = self.context.new_page()
+        self.requests: list[str] = []
+        self.errors: list[str] = []
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on(
+            "console",
+            lambda told: self.errors.append(told.text) if told.type in ("error", "warning") else 0,
+        )
+        self.page.goto(address)
+
+    def text(self, selector: str) -> str:
+        return self.page.inner_text(selector)
+
+
+@pytest.fixture
+def visit(chromium):
+    """Open addresses in new pages."""
+    visits = []
+
+    def opened(address: str, **options: object) -> Visit:
+        visits.append(Visit(chromium, address, **options))
+        return visits[-1]
+
+    yield opened
+    for one in visits:
+        one.context.close()
+
+
 def pixels(path: Path) -> np.ndarray:
     """The pixels of a picture file as Pillow reads them."""
     with Image.open(path) as image:
@@ -124,5 +175,5 @@ def same_files(one: Path, other: Path) -> None:
             rows = [[row.split(",") for row in file.read_text().splitlines()] for file in files]
             without_seconds = [[row[:2] + row[3:] for row in table] for table in rows]
             assert without_seconds[0] == without_seconds[1], name
-        elif name.suffix == ".png":
+        elif name.suffix == ".png" or name.name in ("style_costs.csv", "thumbnail.jpg"):
             assert files[0].read_bytes() == files[1].read_bytes(), name

@@ -157,10 +157,11 @@ def test_globs_lists_and_odd_names(nst, photo, tmp_path):
 
     class Links(HTMLParser):
         def handle_starttag(self, tag, attributes):
-            found.extend(value for name, value in attributes if name in ("href", "src"))
+            values = [value for name, value in attributes if name in ("href", "src")]
+            found.extend(value for value in values if not value.startswith("data:"))
 
     Links().feed((tmp_path / "output/index.html").read_text())
-    assert len(found) == 2 * (len(names) + 1)
+    assert len(found) == 3 * (len(names) + 1)  # report, thumbnail, picture
     for link in found:
         assert (tmp_path / "output" / unquote(link)).exists()
 
@@ -205,7 +206,7 @@ def test_styles_with_masks_of_their_own(nst, photo, painting, tmp_path):
     done = nst(*names, *QUICK, "--style_mask", "one.png", "two.png")
     assert done.code == 0, done.err
     run = json.loads((tmp_path / "output/photo__painting/run.json").read_text())
-    assert [file["path"] for file in run["files"]["style_mask"]] == ["two.png"]
+    assert [Path(file["path"]).name for file in run["files"]["style_mask"]] == ["two.png"]
     wrong = nst(*names, *QUICK, "--style_mask", "one.png")
     assert wrong.code == 2
     assert "one for each" in wrong.err
@@ -281,7 +282,7 @@ def test_what_earlier_pictures_left_in_memory_does_not_change_the_plan():
 def test_a_gallery_shows_all_that_is_finished(nst, folder, photo, tmp_path):
     nst("--content_image_filename", folder, *STYLE, *QUICK)
     nst("--content_image_filename", photo, *STYLE, "mosaic_sun.jpg", *QUICK)
-    assert (tmp_path / "output/index.html").read_text().count("<li>") == 4
+    assert (tmp_path / "output/index.html").read_text().count("<li ") == 4
 
 
 def test_quiet_batches_print_errors_only(nst, folder):

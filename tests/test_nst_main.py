@@ -25,10 +25,14 @@ def test_a_run_prints_its_costs_and_leaves_a_whole_run_folder(nst, pair, tmp_pat
     folder = tmp_path / "output/photo__painting"
     assert sorted(path.name for path in folder.iterdir()) == [
         "costs.csv",
+        "costs.png",
         "frame_00002.png",
         "frame_00004.png",
         "generated_image.png",
+        "report.html",
         "run.json",
+        "style_costs.csv",
+        "thumbnail.jpg",
     ]
     header, *rows = done.out.splitlines()
     assert header.split() == ["iteration", "J", "J_content", "J_style"]

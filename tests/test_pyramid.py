@@ -105,8 +105,8 @@ def test_a_run_shows_its_scales_and_saves_frames_of_one_size(nst, pair):
     assert outcome.code == 0
     assert "Scales    24 x 16, 48 x 32, up to iterations" in outcome.err
     assert "iteration  scale" in outcome.out
-    (folder,) = Path("output").iterdir()
-    for frame in folder.glob("*.png"):
+    (folder,) = Path("output").glob("*/")
+    for frame in (*folder.glob("frame_*.png"), folder / "generated_image.png"):
         assert pixels(frame).shape == (32, 48, 3)
     rows = csv.DictReader((folder / "costs.csv").read_text().splitlines())
     assert [row["scale"] for row in rows] == ["1"] * 4 + ["2"] * 3

@@ -3,11 +3,11 @@
 import re
 import subprocess
 import sys
-from dataclasses import fields
 
 import numpy as np
 import pytest
 
+import nst_main
 from conftest import ROOT, pixels
 from nst.errors import ExitCode
 from nst.presets import PRESETS
@@ -26,15 +26,29 @@ def test_ci_runs_exactly_the_test_command_of_the_readme():
 
 
 def test_the_readme_knows_every_option_and_every_exit_code():
-    for spec in fields(Settings):
-        assert f"`--{spec.name}" in README
+    for action in nst_main.build_parser()._actions:
+        if action.dest not in ("help", "version"):
+            assert f"`--{action.dest}" in README
     for code in ExitCode:
         assert re.search(rf"^\| {code.value} \|", README, re.MULTILINE), code
 
 
-def test_every_picture_in_the_readme_exists():
-    for target in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert (ROOT / target).exists(), target
+def test_every_link_leads_somewhere():
+    for page in (ROOT / "README.md", *ROOT.glob("docs/*.md")):
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), target
+
+
+def test_every_recipe_has_its_thumbnail():
+    (table,) = re.findall(r"\n## Recipes\n\n(.+?)\n\n", README, re.DOTALL)
+    shown = re.findall(r"recipes/(\w+)\.jpg", table)
+    assert sorted(shown) == sorted(path.stem for path in ROOT.glob("images/readme/recipes/*.jpg"))
+    for command in re.findall(r"\| `(--[^`]+)`", table):
+        words = command.replace(" a.jpg", " mosaic_sun.jpg").split()
+        given = vars(nst_main.build_parser().parse_args(words))
+        for name in nst_main.OF_COMMAND:
+            given.pop(name)
+        Settings(**given)  # raises for what contradicts
 
 
 def test_requirements_beyond_the_card_say_why():

@@ -1,0 +1,92 @@
+"""Make the thumbnails of the recipes in README.md, all or those that are named.
+
+Each is made by the command line with the options of its recipe, at a smaller size.
+"""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+WIDTH = 240  # pixels of a thumbnail
+SIZE = "--image_size 480"
+
+RECIPES = {
+    "seconds": "--preset fast",
+    "best": f"--preset painting {SIZE}",
+    "more_photo": f"--preset painting --alpha 100000 {SIZE}",
+    "larger_strokes": f"--preset painting --style_scale 2 {SIZE}",
+    "dreamier": f"--preset painting --scales 3 --alpha 100000 {SIZE}",
+    "own_colours": f"--preset painting --preserve_colors luminance {SIZE}",
+    "mixed": "--preset fast --style_image_filename woodcut_wave.jpg mosaic_sun.jpg "
+    "--style_weights 3 1",
+    "regions": "--preset fast --style_image_filename starlit_harbour.jpg mosaic_sun.jpg "
+    "--content_mask sky.png ground.png",
+    "background": f"--preset painting --content_mask sky.png --init content {SIZE}",
+    "texture": "--preset painting --alpha 0 --image_size 480x320 "
+    "--style_image_filename mosaic_sun.jpg",
+    "layer": "--beta 0 --content_layers conv4_2 --init noise --optimizer lbfgs",
+    "smoother": "--preset fast --tv_weight 300000",
+    "folder": "",
+}
+
+
+def masks(folder: Path) -> None:
+    """Where the sky of the shipped photo is, and where not."""
+    with Image.open(ROOT / "images/temple.jpg") as image:
+        rgb = np.asarray(image).astype(int)
+    blue = (rgb[:, :, 2] > rgb[:, :, 0] + 8) & (rgb.sum(axis=2) > 330)
+    sky = Image.fromarray(np.where(blue, 255, 0).astype(np.uint8))
+    sky = sky.filter(ImageFilter.MedianFilter(9)).filter(ImageFilter.GaussianBlur(2))
+    sky.save(folder / "sky.png")
+    Image.fromarray(255 - np.asarray(sky)).save(folder / "ground.png")
+
+
+def paint(options: str, folder: Path) -> Image.Image:
+    """The picture of a recipe."""
+    subprocess.run(
+        [sys.executable, ROOT / "nst_main.py", *options.split(), "--overwrite"],
+        cwd=folder,
+        check=True,
+    )
+    (path,) = folder.glob("output/*/generated_image.png")
+    with Image.open(path) as image:
+        painted = image.convert("RGB")
+    path.unlink()
+    path.with_name("run.json").unlink()
+    return painted
+
+
+def row(images: list[Image.Image]) -> Image.Image:
+    """Pictures side by side."""
+    width = WIDTH // len(images)
+    sheet = Image.new("RGB", (WIDTH, round(width * images[0].height / images[0].width)))
+    for number, image in enumerate(images):
+        sheet.paste(
+            image.resize((width, sheet.height), Image.Resampling.LANCZOS), (number * width, 0)
+        )
+    return sheet
+
+
+def main() -> None:
+    """Make the thumbnails that are named, or all."""
+    for name in sys.argv[1:] or RECIPES:
+        with tempfile.TemporaryDirectory() as made:
+            folder = Path(made)
+            masks(folder)
+            if name == "folder":
+                styles = ("woodcut_wave.jpg", "mosaic_sun.jpg", "watercolour_garden.jpg")
+                fast = "--preset fast --style_image_filename"
+                sheet = row([paint(f"{fast} {style}", folder) for style in styles])
+            else:
+                sheet = row([paint(RECIPES[name], folder)])
+        sheet.save(HERE / f"recipes/{name}.jpg", quality=88)
+
+
+if __name__ == "__main__":
+    main()

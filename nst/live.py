@@ -1,0 +1,252 @@
+"""``--live``: a page on this machine's own address that shows the picture as it forms.
+
+It answers on 127.0.0.1 alone, to requests that name that host (what a browser was led to by another
+name gets nothing), and knows five addresses, none of which is a file.
+"""
+
+import json
+import math
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import waitress
+
+from nst import pages, thumbnails
+from nst.batch import Batch, Outcome, Task
+from nst.console import Console
+from nst.cost_log import CostLog
+from nst.encode import on_white
+from nst.errors import ExitCode, UsageError
+from nst.run_folder import RunFolder
+from nst.settings import LIVE_PORT, Settings
+from nst.step import Step
+
+HOST = "127.0.0.1"
+SIDE = 800  # pixels along the long side of the picture that is shown, at most
+POINTS = 300  # of a curve
+RECENT = 20  # iterations whose time foretells the rest
+LINGER = 3.0  # seconds that a page that is looked at has for the last state
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        "default-src 'none'; img-src 'self' data:; connect-src 'self'; style-src 'unsafe-inline'; "
+        "script-src 'unsafe-inline'; frame-ancestors 'none'; form-action 'none'; base-uri 'none'"
+    ),
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class Live:
+    """The server, in threads of its own, and what it shows.
+
+    It does nothing for a picture that nobody asks for. url: of the page.
+    """
+
+    def __init__(self, port: int | None, stop: Callable[[], None], settings: Settings) -> None:
+        """Listen. port: None for LIVE_PORT or any free one, 0 for any free one. stop: asks to stop.
+
+        Raises UsageError for a port that cannot be had.
+        """
+        self._stop, self._settings = stop, settings
+        self._token = secrets.token_urlsafe()
+        self._lock = threading.Lock()
+        self._task: Task | None = None
+        self._total = 1
+        self._step: Step | None = None
+        self._pictured: tuple[Step, bytes] | None = None
+        self._log = CostLog([])
+        self._times: list[tuple[int, float]] = []
+        self._status, self._message = "running", "getting ready"
+        self._asked = -math.inf  # when a page asked last
+        self._told = False  # whether it was told the last state
+        listening = _listen(port)
+        number = listening.getsockname()[1]
+        self.url = f"http://{HOST}:{number}/"
+        self._hosts = {f"{name}:{number}" for name in (HOST, "localhost")}
+        self._server = waitress.create_server(
+            self._answer,
+            sockets=[listening],
+            threads=2,
+            ident=None,
+            connection_limit=100,
+            channel_timeout=20,
+            max_request_header_size=16_384,
+            max_request_body_size=1024,
+            clear_untrusted_proxy_headers=True,
+        )
+        threading.Thread(target=self._server.run, name="live view", daemon=True).start()
+
+    # What is told of the progress, by the main thread.
+
+    def plan(self, batch: Batch) -> None:
+        """Take how many pictures there are."""
+        self._total = len(batch.tasks)
+
+    def start(self, task: Task, folder: RunFolder) -> None:
+        """A picture is begun."""
+        layers = [name for name, _ in self._settings.used_style_layers]
+        with self._lock:
+            self._task, self._log, self._times = task, CostLog(layers), []
+            self._message = "measuring content and style"
+
+    def step(self, task: Task, step: Step) -> None:
+        """An iteration is done; of several pictures at a time the last one is shown."""
+        with self._lock:
+            if task is not self._task:
+                self._task, self._log, self._times = task, CostLog(self._log.layers), []
+            self._step = step if step.image is not None else self._step
+            self._log.add(step)
+            self._times = [*self._times[-RECENT:], (step.iteration, step.seconds)]
+            self._message = ""
+
+    def end(self, status: str, message: str) -> None:
+        """It is over. status: ``finished`` or ``stopped``."""
+        with self._lock:
+            self._status, self._message = status, message
+
+    @property
+    def looked_at(self) -> bool:
+        """Whether a page has asked within the last seconds."""
+        return time.monotonic() - self._asked < LINGER
+
+    def close(self) -> None:
+        """Let a page that is open see the last state, and end the server."""
+        if self.looked_at:
+            deadline = time.monotonic() + LINGER
+            while not self._told and time.monotonic() < deadline:
+                time.sleep(0.05)
+            time.sleep(0.5)  # for its last picture
+        self._server.close()
+
+    # What is asked for, by the server's threads.
+
+    def _answer(self, environ: dict[str, Any], start_response: Callable) -> Iterable[bytes]:
+        """The WSGI application."""
+        status, kind, body = self._respond(environ)
+        headers = {"Content-Type": kind, "Content-Length": str(len(body)), **HEADERS}
+        start_response(status, list(headers.items()))
+        return [b"" if environ["REQUEST_METHOD"] == "HEAD" else body]
+
+    def _respond(self, environ: dict[str, Any]) -> tuple[str, str, bytes]:
+        plain = "text/plain; charset=utf-8"
+        if environ.get("HTTP_HOST", "") not in self._hosts:
+            return "403 Forbidden", plain, b"this address is not served"
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        if path == "/stop":
+            if method != "POST":
+                return "405 Method Not Allowed", plain, b"POST only"
+            token = environ.get("HTTP_X_TOKEN", "")
+            if not secrets.compare_digest(token.encode(), self._token.encode()):
+                return "403 Forbidden", plain, b"only the page itself may stop the run"
+            self._stop()
+            return "200 OK", plain, b"stopping"
+        get = {
+            "/": ("text/html; charset=utf-8", self._page),
+            "/state": ("application/json", self._state),
+            "/costs": ("application/json", self._costs),
+            "/picture.jpg": ("image/jpeg", self._picture),
+        }
+        if path not in get:
+            return "404 Not Found", plain, b"there is nothing here"
+        if method not in ("GET", "HEAD"):
+            return "405 Method Not Allowed", plain, b"GET only"
+        kind, make = get[path]
+        body = make()
+        return ("200 OK", kind, body) if body else ("404 Not Found", plain, b"no picture yet")
+
+    def _page(self) -> bytes:
+        return pages.render("live.html", token=self._token)
+
+    def _state(self) -> bytes:
+        with self._lock:
+            step, task, times = self._step, self._task, self._times
+            found = {"status": self._status, "message": self._message, "total": self._total}
+        if task:
+            found |= {"name": task.name, "number": task.number}
+        if times:
+            iteration, seconds = times[-1]
+            took = (seconds - times[0][1]) / max(1, iteration - times[0][0])
+            epochs = self._settings.epochs
+            left = round(took * (epochs - iteration)) if len(times) > 1 else None
+            found |= {"iteration": iteration, "epochs": epochs, "left": left}
+        if step:
+            found |= {"picture": f"{task.number}-{step.iteration}"}
+            found |= {"scale": step.scale, "scales": step.scales}
+        self._asked = time.monotonic()
+        self._told = found["status"] != "running"
+        return json.dumps(found).encode()
+
+    def _costs(self) -> bytes:
+        with self._lock:
+            return json.dumps(self._log.curves(POINTS)).encode()
+
+    def _picture(self) -> bytes:
+        """The JPEG of the last picture, made once."""
+        with self._lock:
+            step, pictured = self._step, self._pictured
+        if step is None:
+            return b""
+        if pictured is None or pictured[0] is not step:
+            pictured = step, thumbnails.jpeg(on_white(step.image, None), SIDE)
+            with self._lock:
+                self._pictured = pictured
+        return pictured[1]
+
+
+def _listen(port: int | None) -> socket.socket:
+    for wanted in (LIVE_PORT, 0) if port is None else (port,):
+        try:
+            return socket.create_server((HOST, wanted))
+        except OSError as error:
+            refused = error
+    raise UsageError(
+        f"live: port {port}: {refused.strerror}; give another one, or leave the number out"
+    )
+
+
+class Both:
+    """Tells the console and the live view of the progress; it is the console in all else."""
+
+    def __init__(self, console: Console, live: Live) -> None:
+        self._console, self._live = console, live
+        self._said = ""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._console, name)
+
+    def say(self, line: str) -> None:
+        """A remark."""
+        self._console.say(line)
+        self._said = line
+
+    def plan(self, batch: Batch) -> None:
+        """What is about to be done."""
+        self._console.plan(batch)
+        self._live.plan(batch)
+
+    def start(self, task: Task, folder: RunFolder) -> None:
+        """A picture is begun."""
+        self._console.start(task, folder)
+        self._live.start(task, folder)
+
+    def step(self, task: Task, step: Step) -> None:
+        """An iteration is done."""
+        self._console.step(task, step)
+        self._live.step(task, step)
+
+    def summary(self, batch: Batch, outcomes: Iterable[Outcome], gallery: Any) -> None:
+        """All is done."""
+        self._console.summary(batch, outcomes, gallery)
+        self._live.end("finished", "finished")
+
+    def fail(self, error: str, code: ExitCode) -> None:
+        """It ends early; how it can go on was said before."""
+        self._console.fail(error, code)
+        stopped = code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED) and self._said
+        self._live.end("stopped", self._said if stopped else error)

@@ -1,0 +1,40 @@
+"""Small versions of pictures, within a number of bytes."""
+
+import io
+from pathlib import Path
+
+from PIL import Image
+
+SMALLEST = 32  # pixels
+
+
+def opened(path: Path) -> Image.Image:
+    """The picture of a frame or result, RGB, on white where it is transparent; raises OSError."""
+    with Image.open(path) as image:
+        if image.mode != "RGBA":
+            return image.convert("RGB")
+        return Image.composite(
+            image.convert("RGB"), Image.new("RGB", image.size, "white"), image.getchannel("A")
+        )
+
+
+def shrunk(image: Image.Image, side: int) -> Image.Image:
+    """An image with a long side of ``side`` pixels at most."""
+    factor = min(1.0, side / max(image.size))
+    size = tuple(max(1, round(length * factor)) for length in image.size)
+    how = Image.Resampling.LANCZOS
+    return image if size == image.size else image.resize(size, how, reducing_gap=3.0)
+
+
+def jpeg(image: Image.Image, side: int, most: int | None = None, quality: int = 85) -> bytes:
+    """A JPEG file of an image, with a long side of ``side`` pixels at most.
+
+    most: bytes that it may have; it gets smaller until it has no more.
+    """
+    while True:
+        small, buffer = shrunk(image, side), io.BytesIO()
+        small.save(buffer, "JPEG", quality=quality)
+        size = buffer.tell()
+        if most is None or size <= most or side <= SMALLEST:
+            return buffer.getvalue()
+        side = max(SMALLEST, int(max(small.size) * min(0.9, (most / size) ** 0.5)))

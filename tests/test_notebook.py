@@ -1,0 +1,72 @@
+"""The notebook runs from top to bottom, in a kernel of its own."""
+
+import base64
+import io
+import json
+import re
+import warnings
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import ROOT, pixels
+
+NOTEBOOK = ROOT / "notebooks/Neural_Style_Transfer.ipynb"
+SMALL = {"image_size": "48", "epochs": "4", "print_every": "2", "preset": '"classic"'}
+
+
+def test_the_notebook_holds_no_outputs():
+    for cell in json.loads(NOTEBOOK.read_text())["cells"]:
+        assert not cell.get("outputs")
+        assert cell.get("execution_count") is None
+
+
+def test_the_form_fields_are_settings_that_exist():
+    source = "".join("".join(cell["source"]) for cell in json.loads(NOTEBOOK.read_text())["cells"])
+    from dataclasses import fields
+
+    from nst.presets import PRESETS
+    from nst.settings import Settings
+
+    found = dict(re.findall(r"^(\w+) = (.+?)  # @param", source, re.MULTILINE))
+    defaults = {spec.name: spec.default for spec in fields(Settings)}
+    for name in ("image_size", "epochs", "learning_rate", "alpha", "beta", "preserve_colors"):
+        assert json.loads(found[name]) == defaults[name], name
+    choices = re.search(r'preset = "fast"  # @param (\[.+\])', source)[1]
+    assert json.loads(choices) == list(PRESETS)
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_from_top_to_bottom(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the event loops of Jupyter
+        import nbclient
+        import nbformat
+
+        notebook = nbformat.read(NOTEBOOK, as_version=4)
+        for cell in notebook.cells:
+            for name, value in SMALL.items():
+                cell.source = re.sub(
+                    rf"^{name} = \S+", f"{name} = {value}", cell.source, flags=re.MULTILINE
+                )
+            cell.source = cell.source.replace(
+                'print_every": print_every,',
+                f'print_every": print_every, "output_dir": {str(tmp_path)!r},',
+            )
+        where = {"metadata": {"path": str(NOTEBOOK.parent)}}
+        nbclient.NotebookClient(notebook, timeout=300, resources=where).execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    told = "".join(output.get("text", "") for output in outputs)
+    assert "TensorFlow 2" in told
+    assert "VGG-16" in told
+    assert f"run folder: {tmp_path}/temple__starlit_harbour" in told
+    shown = [output["data"] for output in outputs if "data" in output]
+    assert any("4 of 4, J " in data.get("text/html", "") for data in shown)
+    small = [
+        np.asarray(Image.open(io.BytesIO(base64.b64decode(data["image/jpeg"]))), float)
+        for data in shown
+        if "image/jpeg" in data
+    ]
+    result = pixels(tmp_path / "temple__starlit_harbour/generated_image.png")
+    assert any(image.shape == result.shape and np.abs(image - result).mean() < 8 for image in small)
