@@ -50,8 +50,11 @@ def run(studio: nst_utils.Studio, chosen: dict, reader: tuple[str, ...] | None) 
                 live.step(task, step)
                 steps.append(step)
 
+            def on_start(folder: nst_utils.RunFolder) -> None:
+                live.start(task, folder)
+
             try:
-                nst_utils.run_job(job, on_step=on_step, studio=studio)
+                nst_utils.run_job(job, on_step=on_step, on_start=on_start, studio=studio)
             finally:
                 watching.kill()
                 watching.wait()

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from nst.batch import Batch, Foreseen, Outcome, Task
 from nst.errors import ExitCode
+from nst.pace import Pace
 from nst.plan import duration_text, memory_text
 from nst.run_folder import RunFolder
 from nst.settings import Settings
@@ -22,6 +23,22 @@ from nst.terminal import red
 
 def _plain(text: str, stream: TextIO) -> str:
     return text
+
+
+class _Bar(tqdm):
+    """A bar that is told the seconds that are left, where they are not those of a steady pace."""
+
+    FORMAT = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}{postfix}]"
+    left: float | None = None
+
+    @property
+    def format_dict(self) -> dict[str, Any]:
+        """What a bar is made of."""
+        found = super().format_dict
+        if self.left is not None:
+            time_left = self.format_interval(self.left)
+            found["bar_format"] = self.FORMAT.replace("{remaining}", time_left)
+        return found
 
 
 class Console:
@@ -35,6 +52,7 @@ class Console:
         self._several = False
         self._total = 1
         self._bars: dict[str, tqdm] = {}
+        self._pace: Pace | None = None
         self._has_head = False
 
     def plan(self, batch: Batch) -> None:
@@ -67,6 +85,7 @@ class Console:
 
     def start(self, task: Task, folder: RunFolder) -> None:
         """A picture is begun, or gone on with."""
+        self._pace = Pace(folder.job.settings, folder.job.size)
         if self._several:
             self.say(f"{task.number} of {self._total}: {task.name} -> {folder.path}")
             if not self.quiet and "batch" not in self._bars:
@@ -84,6 +103,7 @@ class Console:
         parts = f"content {costs.content:.2e}, style {costs.style:.2e}"
         if not self.settings.cluster or not self._several:  # else there are several at a time
             self._bar("picture", step.epochs, step.iteration, f"{of}J {costs.total:.2e}, {parts}")
+            self._bars["picture"].left = self._pace.left(step)
         if step.iteration % self.settings.print_every and step.iteration != step.epochs:
             return
         columns = ["J", "J_content", "J_style", *(["J_tv"] if self.settings.tv_weight else [])]
@@ -157,7 +177,7 @@ class Console:
             options = {"total": total, "disable": None, "leave": False, "dynamic_ncols": True}
             options["file"] = self._err
             unit = " pictures" if name == "batch" else "it"
-            self._bars[name] = tqdm(**options, position=position, unit=unit, postfix=text)
+            self._bars[name] = _Bar(**options, position=position, unit=unit, postfix=text)
         bar = self._bars[name]
         bar.set_postfix_str(text, refresh=False)
         bar.update(1 if at is None else at - bar.n)

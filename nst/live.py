@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import waitress
@@ -21,6 +22,7 @@ from nst.console import Console
 from nst.cost_log import CostLog
 from nst.encode import on_white
 from nst.errors import ExitCode, UsageError
+from nst.pace import Pace
 from nst.run_folder import RunFolder
 from nst.settings import LIVE_PORT, Settings
 from nst.step import Step
@@ -28,7 +30,6 @@ from nst.step import Step
 HOST = "127.0.0.1"
 SIDE = 800  # pixels along the long side of the picture that is shown, at most
 POINTS = 300  # of a curve
-RECENT = 20  # iterations whose time foretells the rest
 LINGER = 3.0  # seconds that a page that is looked at has for the last state
 HEADERS = {
     "Cache-Control": "no-store",
@@ -56,12 +57,10 @@ class Live:
         self._stop, self._settings = stop, settings
         self._token = secrets.token_urlsafe()
         self._lock = threading.Lock()
-        self._task: Task | None = None
         self._total = 1
-        self._step: Step | None = None
-        self._pictured: tuple[Step, bytes] | None = None
-        self._log = CostLog([])
-        self._times: list[tuple[int, float]] = []
+        self._runs: dict[int, _Run] = {}  # of the pictures that are being made
+        self._run: _Run | None = None  # that is shown
+        self._encoded: tuple[Step, bytes] | None = None
         self._status, self._message = "running", "getting ready"
         self._asked = -math.inf  # when a page asked last
         self._told = False  # whether it was told the last state
@@ -91,19 +90,19 @@ class Live:
     def start(self, task: Task, folder: RunFolder) -> None:
         """A picture is begun."""
         layers = [name for name, _ in self._settings.used_style_layers]
+        pace = Pace(folder.job.settings, folder.job.size)
         with self._lock:
-            self._task, self._log, self._times = task, CostLog(layers), []
+            self._run = self._runs[task.number] = _Run(task, CostLog(layers), pace)
             self._message = "measuring content and style"
 
     def step(self, task: Task, step: Step) -> None:
         """An iteration is done; of several pictures at a time the last one is shown."""
         with self._lock:
-            if task is not self._task:
-                self._task, self._log, self._times = task, CostLog(self._log.layers), []
-            self._step = step if step.image is not None else self._step
-            self._log.add(step)
-            self._times = [*self._times[-RECENT:], (step.iteration, step.seconds)]
+            self._run = run = self._runs[task.number]
+            run.add(step)
             self._message = ""
+            if step.iteration == step.epochs:
+                del self._runs[task.number]
 
     def end(self, status: str, message: str) -> None:
         """It is over. status: ``finished`` or ``stopped``."""
@@ -165,38 +164,56 @@ class Live:
 
     def _state(self) -> bytes:
         with self._lock:
-            step, task, times = self._step, self._task, self._times
             found = {"status": self._status, "message": self._message, "total": self._total}
-        if task:
-            found |= {"name": task.name, "number": task.number}
-        if times:
-            iteration, seconds = times[-1]
-            took = (seconds - times[0][1]) / max(1, iteration - times[0][0])
-            epochs = self._settings.epochs
-            left = round(took * (epochs - iteration)) if len(times) > 1 else None
-            found |= {"iteration": iteration, "epochs": epochs, "left": left}
-        if step:
-            found |= {"picture": f"{task.number}-{step.iteration}"}
-            found |= {"scale": step.scale, "scales": step.scales}
+            if run := self._run:
+                found |= {"name": run.task.name, "number": run.task.number}
+            if run and (step := run.step):
+                names = ("iteration", "epochs", "scale", "scales")
+                found |= {name: getattr(step, name) for name in names}
+                found["left"] = None if run.left is None else round(run.left)
+            if run and run.pictured:
+                found["picture"] = f"{run.task.number}-{run.pictured.iteration}"
         self._asked = time.monotonic()
         self._told = found["status"] != "running"
         return json.dumps(found).encode()
 
     def _costs(self) -> bytes:
         with self._lock:
-            return json.dumps(self._log.curves(POINTS)).encode()
+            curves = self._run.log.curves(POINTS) if self._run else CostLog([]).curves()
+        return json.dumps(curves).encode()
 
     def _picture(self) -> bytes:
         """The JPEG of the last picture, made once."""
         with self._lock:
-            step, pictured = self._step, self._pictured
+            step, encoded = self._run and self._run.pictured, self._encoded
         if step is None:
             return b""
-        if pictured is None or pictured[0] is not step:
-            pictured = step, thumbnails.jpeg(on_white(step.image, None), SIDE)
+        if encoded is None or encoded[0] is not step:
+            encoded = step, thumbnails.jpeg(on_white(step.image, None), SIDE)
             with self._lock:
-                self._pictured = pictured
-        return pictured[1]
+                self._encoded = encoded
+        return encoded[1]
+
+
+@dataclass
+class _Run:
+    """One picture that is being made. pictured: the last step that came with its image."""
+
+    task: Task
+    log: CostLog
+    pace: Pace
+    step: Step | None = None
+    pictured: Step | None = None
+    left: float | None = None
+
+    def add(self, step: Step) -> None:
+        """Take the next step; after the loss of a worker it may be an earlier one again."""
+        if self.step and step.iteration <= self.step.iteration:
+            self.log.rewind(step.iteration - 1)
+        self.log.add(step)
+        self.step, self.left = step, self.pace.left(step)
+        if step.image is not None:
+            self.pictured = step
 
 
 def _listen(port: int | None) -> socket.socket:

@@ -26,18 +26,19 @@ def make(
     yield place.PLOT, plot.png(log.curves())
     result = on_white(resize(last.image, job.size), job.alpha)
     yield place.THUMBNAIL, thumbnails.jpeg(result, THUMBNAIL_SIDE)
-    yield place.REPORT, report.page(folder, job, found, log, result, frames(folder, last.epochs))
+    before = frames(folder, last.epochs - 1)
+    yield place.REPORT, report.page(folder, job, found, log, result, before)
 
 
-def animate(folder: Path, picture: Path, target: Path) -> None:
+def animate(folder: Path, picture: Path, epochs: int, target: Path) -> None:
     """Make the animation of a finished run out of its frames and its result; raises OSError."""
     from nst import animation
 
-    animation.write([*frames(folder).values(), picture], target)
+    animation.write([*frames(folder, epochs - 1).values(), picture], target)
 
 
 def frames(folder: Path, most: int | None = None) -> dict[int, Path]:
-    """The frames in a folder by iteration, in order. most: the last iteration of the run."""
+    """The frames in a folder by iteration, in order. most: the last iteration that is wanted."""
     found = {}
     for path in folder.glob(place.FRAMES):
         number = path.stem.removeprefix("frame_")

@@ -33,7 +33,7 @@ def page(
 ) -> bytes:
     """The report of a finished run; raises OSError for a frame that cannot be read.
 
-    found: its manifest. result: RGB, of full size. frames: by iteration.
+    found: its manifest. result: RGB, of full size. frames: those before it, by iteration.
     """
     settings = job.settings
     after = thumbnails.jpeg(result, SIDE, MOST, 90)
@@ -54,7 +54,7 @@ def page(
         }
         for style, share in list(zip(job.styles, shares))[:STYLES]
     ]
-    of_frames = _frames(frames, log, result, found["iterations"])
+    of_frames = _frames(frames | {found["iterations"]: None}, log, result)
     others = [place.PLOT, place.COSTS, *[place.STYLE_COSTS] * bool(log.layers), "run.json"]
     if settings.animation != "none":
         others.append(f"{place.ANIMATION}.{settings.animation}")
@@ -85,20 +85,18 @@ def _source(jpeg: bytes) -> str:
 
 
 def _frames(
-    frames: dict[int, Path], log: CostLog, result: Image.Image, last: int
+    frames: dict[int, Path | None], log: CostLog, result: Image.Image
 ) -> list[dict[str, Any]]:
-    """Up to FRAMES of the frames, evenly chosen, and the result."""
-    numbers = [number for number in frames if number < last]
-    every = -(-len(numbers) // (FRAMES - 1)) or 1
-    chosen = numbers[::-1][::every][::-1]
-    images = [thumbnails.shrunk(thumbnails.opened(frames[number]), FRAME_SIDE) for number in chosen]
-    images.append(thumbnails.shrunk(result, FRAME_SIDE))
-    most = MOST_FRAMES // len(images)
-    return [
-        {"source": _source(thumbnails.jpeg(image, FRAME_SIDE, most)), "iteration": number, "J": J}
-        for image, number in zip(images, [*chosen, last])
-        if (J := log.total(number)) is not None
-    ]
+    """Up to FRAMES of the frames, evenly chosen; the last one is the result."""
+    every = -(-len(frames) // FRAMES)
+    chosen = list(frames)[::-1][::every][::-1]
+    most = MOST_FRAMES // len(chosen)
+    found = []
+    for number in chosen:
+        image = thumbnails.opened(frames[number]) if frames[number] else result
+        source = _source(thumbnails.jpeg(image, FRAME_SIDE, most))
+        found.append({"source": source, "iteration": number, "J": log.total(number)})
+    return found
 
 
 def _summary(job: Job, found: dict[str, Any]) -> str:

@@ -209,7 +209,7 @@ class RunFolder:
         if kind == "none" or target.exists():
             return False
         try:
-            products.animate(self.path, self.picture, target)
+            products.animate(self.path, self.picture, self.job.settings.epochs, target)
         except OSError as error:
             raise cannot_write(target, error) from None
         return True

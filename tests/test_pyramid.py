@@ -110,3 +110,22 @@ def test_a_run_shows_its_scales_and_saves_frames_of_one_size(nst, pair):
         assert pixels(frame).shape == (32, 48, 3)
     rows = csv.DictReader((folder / "costs.csv").read_text().splitlines())
     assert [row["scale"] for row in rows] == ["1"] * 4 + ["2"] * 3
+
+
+def test_the_time_left_knows_that_fine_scales_take_longer():
+    from nst.pace import Pace
+    from nst.step import Costs, Step
+
+    chosen = Settings(scales=3, epochs=100)
+    size = (300, 400)
+    factors = pyramid.factors(chosen, size)
+    shares = pyramid.iterations(chosen, 3)
+    pace, seconds, told = Pace(chosen, size), 5.0, []  # the first one measures the styles, too
+    for scale, (factor, iterations) in enumerate(zip(factors, shares), 1):
+        for iteration in iterations:
+            seconds += factor**2
+            step = Step(iteration, 100, scale, 3, None, Costs(1, 1, 1, 1), seconds, None)
+            told.append((seconds, pace.left(step)))
+    assert told[0][1] is None
+    for now, left in told[1:]:
+        assert left == pytest.approx(seconds - now, abs=1e-6)

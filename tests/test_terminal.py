@@ -77,6 +77,12 @@ def test_a_failed_picture_of_a_batch_is_red(terminal, pair, painting, tmp_path):
     assert shown.count(RED) == 1
 
 
+def test_what_tensorflow_says_is_shown_when_asked_for(terminal, pair):
+    code, shown = terminal(*pair, *QUICK, "--verbose")
+    assert code == 0
+    assert "oneDNN" in shown or "rebuild TensorFlow" in shown
+
+
 @pytest.mark.parametrize(
     "environment", [{}, {"TERM": "xterm-kitty"}, {"TERM_PROGRAM": "iTerm.app"}, {"TERM": "dumb"}]
 )
