@@ -1,5 +1,6 @@
 """The image forming: the frames of a run as a GIF or an MP4."""
 
+import errno
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -24,11 +25,14 @@ def write(pictures: Sequence[Path], target: Path) -> None:
     """Write an animation of picture files, the first to the last, each for the same time.
 
     target: a ``.gif``, which repeats, or a ``.mp4`` (H.264), which browsers play. Of many pictures
-    some are taken, evenly. The last one is held for two seconds. Raises OSError.
+    some are taken, evenly; those that cannot be read are left out. The last one is held for two
+    seconds. Raises OSError.
     """
     kind = target.suffix
     every = -(-len(pictures) // MOST[kind])
-    chosen = pictures[::-1][::every][::-1]
+    chosen = [path for path in pictures[::-1][::every][::-1] if thumbnails.opened(path)]
+    if not chosen:
+        raise FileNotFoundError(errno.ENOENT, "no frame of it can be read", str(target))
     delay = min(LONGEST, max(SHORTEST, 10 * round(100 * SECONDS / len(chosen))))
     images = (thumbnails.shrunk(thumbnails.opened(path), SIDE[kind]) for path in chosen)
     with replacing(target) as temporary:

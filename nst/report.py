@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from nst import jobs, pages, place, rerun, thumbnails
+from nst import jobs, manifest, pages, place, rerun, thumbnails
 from nst.cost_log import CostLog
 from nst.jobs import Job
 from nst.plan import duration_text, memory_text
@@ -31,7 +31,7 @@ def page(
     result: Image.Image,
     frames: dict[int, Path],
 ) -> bytes:
-    """The report of a finished run; raises OSError for a frame that cannot be read.
+    """The report of a finished run, without the frames that cannot be read.
 
     found: its manifest. result: RGB, of full size. frames: those before it, by iteration.
     """
@@ -55,11 +55,11 @@ def page(
         for style, share in list(zip(job.styles, shares))[:STYLES]
     ]
     of_frames = _frames(frames | {found["iterations"]: None}, log, result)
-    others = [place.PLOT, place.COSTS, *[place.STYLE_COSTS] * bool(log.layers), "run.json"]
+    others = [place.PLOT, place.COSTS, *[place.STYLE_COSTS] * bool(log.layers), manifest.NAME]
     if settings.animation != "none":
         others.append(f"{place.ANIMATION}.{settings.animation}")
     files = {role: [picture.path for picture in ps] for role, ps in job.pictures.items()}
-    manifest = shlex.quote(str((folder / "run.json").absolute()))
+    run = shlex.quote(str((folder / manifest.NAME).absolute()))
     return pages.render(
         "report.html",
         title=jobs.title(*job.names),
@@ -73,7 +73,7 @@ def page(
         styles=styles,
         by_layer=bool(log.layers),
         command=rerun.command(settings, files),
-        from_run=f"python nst_main.py --from_run {manifest} --output_dir again",
+        from_run=f"python nst_main.py --from_run {run} --output_dir again",
         facts=_facts(job, found),
         settings=_settings(job),
         data={"frames": of_frames, "costs": log.curves()},
@@ -94,6 +94,8 @@ def _frames(
     found = []
     for number in chosen:
         image = thumbnails.opened(frames[number]) if frames[number] else result
+        if image is None:
+            continue
         source = _source(thumbnails.jpeg(image, FRAME_SIDE, most))
         found.append({"source": source, "iteration": number, "J": log.total(number)})
     return found

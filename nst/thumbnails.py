@@ -8,14 +8,20 @@ from PIL import Image
 SMALLEST = 32  # pixels
 
 
-def opened(path: Path) -> Image.Image:
-    """The picture of a frame or result, RGB, on white where it is transparent; raises OSError."""
-    with Image.open(path) as image:
-        if image.mode != "RGBA":
-            return image.convert("RGB")
-        return Image.composite(
-            image.convert("RGB"), Image.new("RGB", image.size, "white"), image.getchannel("A")
-        )
+def opened(path: Path) -> Image.Image | None:
+    """The picture of a frame or result, RGB, on white where it is transparent.
+
+    None for a file that is not there any more, or that somebody damaged.
+    """
+    try:
+        with Image.open(path) as image:
+            if image.mode != "RGBA":
+                return image.convert("RGB")
+            return Image.composite(
+                image.convert("RGB"), Image.new("RGB", image.size, "white"), image.getchannel("A")
+            )
+    except (OSError, SyntaxError, ValueError):
+        return None
 
 
 def shrunk(image: Image.Image, side: int) -> Image.Image:
