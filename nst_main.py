@@ -74,9 +74,9 @@ def main(arguments: list[str] | None = None) -> int:
     of_command = {name: given.pop(name) for name in OF_COMMAND}
     try:
         earlier = rerun.read(of_command["from_run"]) if of_command["from_run"] else None
-        if earlier and "preset" in given:
-            raise UsageError("preset: --from_run has settings of its own; leave out one of them")
-        settings = Settings(**{**(earlier.settings if earlier else {}), **given})
+        settings = earlier.settings(given) if earlier else Settings(**given)
+        if of_command["quiet"] and of_command["live"] is None:
+            raise UsageError("live: give a port, as --quiet does not tell which one it is")
     except UsageError as error:
         parser.error(str(error))
     shown = None
@@ -93,7 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
                 live = Live(of_command["live"], stopping.ask, settings)
                 open_until_the_end.callback(live.close)
                 shown = Both(shown, live)
-                shown.say(f"Live      {live.url}")
+                shown.live(live.url)
             command = Command(settings, shown, stopping, earlier, given)
             return command.run(of_command["verbose"])
         except NSTError as error:
@@ -202,11 +202,13 @@ class Command:
 
     def run(self, verbose: bool) -> ExitCode:
         """Make the pictures; raises NSTError."""
-        from nst import batch, jobs
+        from nst import batch, jobs, manifest
 
         settings, shown, earlier = self.settings, self.shown, self.earlier
         if earlier:
             earlier.check(self.given)
+            if earlier.versions != manifest.versions():
+                shown.say(f"{earlier.path}: of other versions: the picture may differ a little.")
         self.planned = batch.plan(settings)
         shown.plan(self.planned)
         several = self.planned.several
@@ -303,12 +305,13 @@ class Command:
             self._write_gallery()
 
     def _write_gallery(self) -> Path | None:
-        """Bring the gallery up to date, where something was made or it is missing."""
+        """Bring the gallery up to date, where something was made or it lacks a run."""
         from nst import gallery
 
         self._written = time.monotonic()
         output_dir = Path(self.settings.output_dir)
-        if self._begun or self.planned.several or not (output_dir / gallery.NAME).exists():
+        lacks = any(gallery.lacks(outcome.folder) for outcome in self.outcomes if outcome.folder)
+        if self._begun or self.planned.several or lacks:
             return gallery.write(output_dir)
         return None
 

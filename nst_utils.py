@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nst import colours, jobs, plan, precision, pyramid, runs, weights
+from nst import colours, gallery, jobs, plan, precision, pyramid, runs, weights
 from nst.errors import DivergedError, UsageError
 from nst.jobs import Job
 from nst.objective import Objective
@@ -328,4 +328,6 @@ class NeuralStyleTransfer:
         if num_iterations is not None:
             settings = replace(settings, epochs=num_iterations)
         self.folder = run_job(jobs.prepare(settings), say, on_step)
+        if gallery.lacks(self.folder.path):
+            gallery.write(self.folder.path.parent)
         return self.folder.result()

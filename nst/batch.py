@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nst import images, inputs, jobs, summaries
+from nst import images, inputs, jobs
 from nst import plan as forecasts
 from nst.errors import (
     ExitCode,
@@ -112,10 +112,7 @@ def plan(settings: Settings) -> Batch:
     Raises PictureError, UsageError or OutputError.
     """
     output_dir = Path(settings.output_dir)
-    jobs.check_size(settings)
-    jobs.check_output(output_dir)
-    if settings.tensorboard:
-        summaries.check()
+    jobs.check(settings)
     contents, styles = Found(), Found()
     if settings.content_image_filename is not None:
         names = settings.content_image_filename

@@ -165,6 +165,10 @@ class Console:
         with contextlib.suppress(OSError):  # nobody reads it; the picture is wanted
             tqdm.write(paint(_printable(line), self._err), file=self._err)
 
+    def live(self, url: str) -> None:
+        """Tell where the live view is."""
+        self.say(f"Live      {url}")
+
     def close(self) -> None:
         """Remove the bars."""
         while self._bars:
@@ -199,6 +203,11 @@ class Console:
 
 class JSONLog(Console):
     """One JSON object on a line of standard output for each event (nst/events.schema.json)."""
+
+    def live(self, url: str) -> None:
+        """Event ``live``."""
+        super().live(url)
+        self._event("live", url=url)
 
     def plan(self, batch: Batch) -> None:
         """Event ``plan``."""

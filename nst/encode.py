@@ -16,7 +16,7 @@ SRGB_BYTES = b"".join((_SRGB[:24], struct.pack(">6H", 2000, 1, 1, 0, 0, 0), _SRG
 
 QUALITY = 95  # of JPEG, 0..100: no loss that is seen
 MOST_SIDE = {"jpg": 65_500, "webp": 16_383}  # pixels along a side that the format can hold
-MOST_COMMENT = 60_000  # bytes; the EXIF data of a JPEG file have at most 65,533
+MOST_COMMENT, MOST_TEXT = 60_000, 1000  # bytes; EXIF data of a JPEG file have 65,533 at most
 # EXIF tags
 DESCRIPTION, SOFTWARE, EXIF_IFD, USER_COMMENT = 0x010E, 0x0131, 0x8769, 0x9286
 
@@ -87,7 +87,7 @@ def _exif(metadata: dict[str, str]) -> bytes:
     exif = Image.Exif()
     for tag, name in ((DESCRIPTION, "Description"), (SOFTWARE, "Software")):
         if name in metadata:
-            exif[tag] = _ascii(metadata[name])
+            exif[tag] = _ascii(metadata[name])[:MOST_TEXT]
     comment = b"ASCII\0\0\0" + json.dumps(metadata).encode()
     if len(comment) < MOST_COMMENT:
         exif.get_ifd(EXIF_IFD)[USER_COMMENT] = comment

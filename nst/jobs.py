@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nst import images
+from nst import images, summaries
 from nst.encode import check_side
 from nst.errors import OutputError, PictureError, UsageError
 from nst.images import Picture
@@ -108,9 +108,8 @@ def prepare(settings: Settings) -> Job:
 
     Raises PictureError, UsageError or OutputError.
     """
-    check_size(settings)
+    check(settings)
     paths = _find(settings)
-    check_output(Path(settings.output_dir))
 
     content = None
     if paths["content"]:
@@ -180,7 +179,15 @@ def _described(picture: Picture) -> str:
     return "; ".join((description, *picture.notes))
 
 
-def check_size(settings: Settings) -> None:
+def check(settings: Settings) -> None:
+    """Raise what can be raised before a picture is looked for: UsageError or OutputError."""
+    _check_size(settings)
+    check_output(Path(settings.output_dir))
+    if settings.tensorboard:
+        summaries.check()
+
+
+def _check_size(settings: Settings) -> None:
     """Raise UsageError for a texture that is too large to be a picture."""
     if isinstance(settings.image_size, tuple):
         width, height = settings.image_size

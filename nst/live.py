@@ -4,14 +4,17 @@ It answers on 127.0.0.1 alone, to requests that name that host (what a browser w
 name gets nothing), and knows five addresses, none of which is a file.
 """
 
+import contextlib
 import json
+import logging
 import math
+import os
 import secrets
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import waitress
@@ -27,10 +30,13 @@ from nst.run_folder import RunFolder
 from nst.settings import LIVE_PORT, Settings
 from nst.step import Step
 
+logging.getLogger("waitress").setLevel(logging.CRITICAL + 1)  # the terminal shows the progress
+
 HOST = "127.0.0.1"
 SIDE = 800  # pixels along the long side of the picture that is shown, at most
 POINTS = 300  # of a curve
-LINGER = 3.0  # seconds that a page that is looked at has for the last state
+LINGER = 3.0  # seconds that a page that is looked at has for the last state; it asks every 2 s
+RUNNING = "running"
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
@@ -60,8 +66,8 @@ class Live:
         self._total = 1
         self._runs: dict[int, _Run] = {}  # of the pictures that are being made
         self._run: _Run | None = None  # that is shown
-        self._encoded: tuple[Step, bytes] | None = None
-        self._status, self._message = "running", "getting ready"
+        self._encoded: tuple[str, bytes] | None = None
+        self._status, self._message = RUNNING, "getting ready"
         self._asked = -math.inf  # when a page asked last
         self._told = False  # whether it was told the last state
         listening = _listen(port)
@@ -91,18 +97,31 @@ class Live:
         """A picture is begun."""
         layers = [name for name, _ in self._settings.used_style_layers]
         pace = Pace(folder.job.settings, folder.job.size)
+        log = CostLog(layers)
+        if folder.checkpoint:
+            log.load(folder.checkpoint.log)
         with self._lock:
-            self._run = self._runs[task.number] = _Run(task, CostLog(layers), pace)
+            run = self._runs[task.number] = _Run(task, log, pace)
             self._message = "measuring content and style"
+            self._look_at(run)
 
     def step(self, task: Task, step: Step) -> None:
-        """An iteration is done; of several pictures at a time the last one is shown."""
+        """An iteration is done."""
         with self._lock:
-            self._run = run = self._runs[task.number]
-            run.add(step)
+            run = self._runs[task.number]
+            run.add(replace(step, position=None))  # whose memory is wanted
             self._message = ""
-            if step.iteration == step.epochs:
-                del self._runs[task.number]
+            self._look_at(run)
+
+    def _look_at(self, run: "_Run") -> None:
+        """Show a run, unless another one is shown that goes on."""
+        if self._run is None or self._run.task.number not in self._runs:
+            self._run = run
+
+    def leave(self, task: Task) -> None:
+        """A picture is finished, or failed."""
+        with self._lock:
+            self._runs.pop(task.number, None)
 
     def end(self, status: str, message: str) -> None:
         """It is over. status: ``finished`` or ``stopped``."""
@@ -115,12 +134,13 @@ class Live:
         return time.monotonic() - self._asked < LINGER
 
     def close(self) -> None:
-        """Let a page that is open see the last state, and end the server."""
-        if self.looked_at:
-            deadline = time.monotonic() + LINGER
-            while not self._told and time.monotonic() < deadline:
-                time.sleep(0.05)
-            time.sleep(0.5)  # for its last picture
+        """Let a page that is open see the last state, and end the server; a signal ends it now."""
+        with contextlib.suppress(KeyboardInterrupt):
+            if self.looked_at:
+                deadline = time.monotonic() + LINGER
+                while not self._told and time.monotonic() < deadline:
+                    time.sleep(0.05)
+                time.sleep(0.5)  # for its last picture
         self._server.close()
 
     # What is asked for, by the server's threads.
@@ -143,7 +163,8 @@ class Live:
             token = environ.get("HTTP_X_TOKEN", "")
             if not secrets.compare_digest(token.encode(), self._token.encode()):
                 return "403 Forbidden", plain, b"only the page itself may stop the run"
-            self._stop()
+            if self._status == RUNNING:
+                self._stop()
             return "200 OK", plain, b"stopping"
         get = {
             "/": ("text/html; charset=utf-8", self._page),
@@ -172,9 +193,9 @@ class Live:
                 found |= {name: getattr(step, name) for name in names}
                 found["left"] = None if run.left is None else round(run.left)
             if run and run.pictured:
-                found["picture"] = f"{run.task.number}-{run.pictured.iteration}"
+                found["picture"] = run.name_of_picture
         self._asked = time.monotonic()
-        self._told = found["status"] != "running"
+        self._told = found["status"] != RUNNING
         return json.dumps(found).encode()
 
     def _costs(self) -> bytes:
@@ -185,11 +206,12 @@ class Live:
     def _picture(self) -> bytes:
         """The JPEG of the last picture, made once."""
         with self._lock:
-            step, encoded = self._run and self._run.pictured, self._encoded
-        if step is None:
-            return b""
-        if encoded is None or encoded[0] is not step:
-            encoded = step, thumbnails.jpeg(on_white(step.image, None), SIDE)
+            if self._run is None or self._run.pictured is None:
+                return b""
+            name, image = self._run.name_of_picture, self._run.pictured.image
+            encoded = self._encoded
+        if encoded is None or encoded[0] != name:
+            encoded = name, thumbnails.jpeg(on_white(image, None), SIDE)
             with self._lock:
                 self._encoded = encoded
         return encoded[1]
@@ -205,6 +227,11 @@ class _Run:
     step: Step | None = None
     pictured: Step | None = None
     left: float | None = None
+
+    @property
+    def name_of_picture(self) -> str:
+        """Another one for every picture."""
+        return f"{self.task.number}-{self.pictured.iteration}"
 
     def add(self, step: Step) -> None:
         """Take the next step; after the loss of a worker it may be an earlier one again."""
@@ -222,9 +249,8 @@ def _listen(port: int | None) -> socket.socket:
             return socket.create_server((HOST, wanted))
         except OSError as error:
             refused = error
-    raise UsageError(
-        f"live: port {port}: {refused.strerror}; give another one, or leave the number out"
-    )
+    reason = os.strerror(refused.errno)
+    raise UsageError(f"live: port {port}: {reason}; give another one, or leave the number out")
 
 
 class Both:
@@ -256,6 +282,11 @@ class Both:
         """An iteration is done."""
         self._console.step(task, step)
         self._live.step(task, step)
+
+    def end(self, outcome: Outcome) -> None:
+        """A picture is finished, or failed."""
+        self._console.end(outcome)
+        self._live.leave(outcome.task)
 
     def summary(self, batch: Batch, outcomes: Iterable[Outcome], gallery: Any) -> None:
         """All is done."""

@@ -4,6 +4,7 @@ Each raises ValueError with a sentence that goes on after the name of the settin
 """
 
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,8 +104,11 @@ def image_size(value: Any) -> int | str | tuple[int, int]:
 
 def file_name(value: Any) -> str:
     """A path as text; ValueError if it is empty or no path at all."""
-    if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
-        raise ValueError(f"must be the name of a file or folder, not {str(value)!r}")
+    try:
+        if not isinstance(value, str | Path) or not os.fsencode(value) or "\0" in str(value):
+            raise ValueError
+    except ValueError:  # also of what no file system can encode
+        raise ValueError(f"must be the name of a file or folder, not {str(value)!r}") from None
     return str(value)
 
 

@@ -15,6 +15,7 @@ from nst import checkpoint, manifest
 from nst.errors import FullError, OutputError
 from nst.files import file_hash
 from nst.jobs import Job
+from nst.settings import ANIMATIONS, OUTPUT_FORMATS
 
 try:  # not on Windows, where two runs in one folder are not kept apart
     import fcntl
@@ -32,13 +33,13 @@ ANIMATION = "animation"
 SUMMARIES = "tensorboard"
 RESULTS = (
     FRAMES,
-    f"{RESULT}.*",
+    *(f"{RESULT}.{kind}" for kind in OUTPUT_FORMATS),
     COSTS,
     STYLE_COSTS,
     PLOT,
     REPORT,
     THUMBNAIL,
-    f"{ANIMATION}.*",
+    *(f"{ANIMATION}.{kind}" for kind in ANIMATIONS),
     manifest.NAME,
 )
 # Of a killed process:
@@ -135,17 +136,17 @@ class Place:
         self._lock = None
 
 
-def lock(folder: Path, wait: bool = False) -> int | None:
+def lock(folder: Path) -> int | None:
     """Keep other processes out of a folder; return a handle for ``unlock``, None if one is there.
 
-    wait: until it is free. Raises OSError if there is no such folder. Systems and file systems
-    without locks let everyone in.
+    Raises OSError if there is no such folder. Systems and file systems without locks let everyone
+    in.
     """
     if fcntl is None:
         return -1
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(handle)
         return None

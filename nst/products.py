@@ -37,6 +37,12 @@ def animate(folder: Path, picture: Path, epochs: int, target: Path) -> None:
     animation.write([*frames(folder, epochs - 1).values(), picture], target)
 
 
+def with_link(page: bytes, name: str) -> bytes:
+    """A report with a link to one more file of its folder."""
+    more = b"<!--more-->"
+    return page.replace(more, f', <a href="{name}">{name}</a>'.encode() + more, 1)
+
+
 def frames(folder: Path, most: int | None = None) -> dict[int, Path]:
     """The frames in a folder by iteration, in order. most: the last iteration that is wanted."""
     found = {}

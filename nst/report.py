@@ -56,8 +56,7 @@ def page(
     ]
     of_frames = _frames(frames | {found["iterations"]: None}, log, result)
     others = [place.PLOT, place.COSTS, *[place.STYLE_COSTS] * bool(log.layers), manifest.NAME]
-    if settings.animation != "none":
-        others.append(f"{place.ANIMATION}.{settings.animation}")
+    others += [path.name for path in sorted(folder.glob(f"{place.ANIMATION}.*"))]
     files = {role: [picture.path for picture in ps] for role, ps in job.pictures.items()}
     run = shlex.quote(str((folder / manifest.NAME).absolute()))
     return pages.render(

@@ -1,13 +1,16 @@
 """Make a picture again: the command of a run, and the settings that its ``run.json`` holds."""
 
 import shlex
+import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from nst import networks
 from nst.errors import PictureError, UsageError
 from nst.files import file_hash
+from nst.parsers import PIXELS, Choice, Number, Optional, switch
 from nst.settings import OUTPUT, Settings
 
 # The setting that names the files of each role.
@@ -19,8 +22,8 @@ SETTING_OF = {
     "style_mask": "style_mask",
 }
 # Settings that have no meaning for another run, or are the other run's own.
-_OF_ONE_COMMAND = ("dry_run", "overwrite", "cluster", "tensorboard")
-_UNSEEN = {*_OF_ONE_COMMAND, "output_dir", "max_memory", "tile_size"}
+_OF_ONE_COMMAND = ("dry_run", "overwrite", "cluster", "tensorboard", "output_dir")
+_UNSEEN = {*_OF_ONE_COMMAND, "max_memory", "tile_size"}
 
 
 def command(settings: Settings, files: dict[str, Sequence[Path]]) -> str:
@@ -62,33 +65,38 @@ def _words(value: Any) -> list[str]:
 class Earlier:
     """A run that is to be made again.
 
-    path: of its manifest. settings: by name, to be given to Settings. hashes: {setting: (file,
-    SHA-256) of its pictures}. weights: SHA-256. evaluation: number type and tiles, see
-    ``nst.runs.foresee``. versions: what it was made with.
+    path: of its manifest. recorded: its settings by name, as Settings takes them. hashes:
+    {setting: (file, SHA-256) of its pictures}. weights: SHA-256. evaluation: number type and tiles,
+    see ``nst.runs.foresee``. versions: what it was made with.
     """
 
     path: Path
-    settings: dict[str, Any]
+    recorded: dict[str, Any]
     hashes: dict[str, list[tuple[Path, str]]]
     weights: str
     evaluation: dict[str, Any] | None
-    versions: dict[str, str]
+    versions: Any
+
+    def settings(self, given: dict[str, Any]) -> Settings:
+        """Its settings, but for those that are ``given`` beside it; raises UsageError."""
+        if "preset" in given:
+            raise UsageError("preset: --from_run has settings of its own; leave out one of them")
+        recorded = dict(self.recorded)
+        if isinstance(given.get("image_size"), tuple):  # a texture has no content to start from
+            for name in ("content_image_filename", "init"):
+                recorded.pop(name, None)
+        return Settings(**{**recorded, **given})
 
     def check(self, given: Iterable[str]) -> None:
         """Raise PictureError unless its pictures are what they were.
 
         given: the settings that the user gave, whose files are not looked at.
         """
-        for setting in set(self.hashes) - set(given):
+        from nst import images  # late, as it imports NumPy
+
+        for setting in [name for name in self.hashes if name not in given]:
             for path, sha256 in self.hashes[setting]:
-                try:
-                    same = file_hash(path) == sha256
-                except OSError as error:
-                    raise PictureError(
-                        f"{path}: {error.strerror}; {self.path} was made with it: put it back, or "
-                        f"say where it is with --{setting}"
-                    ) from None
-                if not same:
+                if file_hash(images.find(str(path), setting)) != sha256:
                     raise PictureError(
                         f"{path}: is not the file that {self.path} was made with (its SHA-256 "
                         f"differs); put that back, or give another with --{setting}"
@@ -108,16 +116,17 @@ def read(name: str) -> Earlier:
     from nst import images, manifest  # late, as they import NumPy
 
     path = Path(name)
-    path = path / manifest.NAME if path.is_dir() else path
-    if not path.exists():
-        raise UsageError(f"from_run: {path}: no such file; give the {manifest.NAME} of a run")
     try:
+        path = path / manifest.NAME if stat.S_ISDIR(path.stat().st_mode) else path
+        path.stat()  # raises for what is not there
         found = manifest.read(path.parent, path.name)
         settings = {
             setting: value
             for setting, value in found["settings"].items()
             if setting not in _OF_ONE_COMMAND
         }
+        evaluation = found.get("evaluation")
+        _check_evaluation(evaluation)
         hashes: dict[str, list[tuple[Path, str]]] = {}
         for role, setting in SETTING_OF.items():
             files = [(Path(file["path"]), str(file["sha256"])) for file in found["files"][role]]
@@ -130,10 +139,28 @@ def read(name: str) -> Earlier:
         if settings["model_path"] and not Path(settings["model_path"]).exists():
             settings["model_path"] = None  # the weights are known by their hash
         weights = str(found["identity"]["weights_sha256"])
-        return Earlier(
-            path, settings, hashes, weights, found.get("evaluation"), dict(found["versions"])
-        )
-    except (KeyError, TypeError, ValueError, AttributeError):
+        return Earlier(path, settings, hashes, weights, evaluation, found.get("versions"))
+    except OSError as error:
+        raise UsageError(
+            f"from_run: {name}: {error.strerror}; give the {manifest.NAME} of a run"
+        ) from None
+    except (LookupError, TypeError, ValueError, AttributeError):
         raise UsageError(
             f"from_run: {path}: is not the {manifest.NAME} of a run; give one out of a run folder"
         ) from None
+
+
+def _check_evaluation(found: Any) -> None:
+    """Raise one of the errors of a wrong type or value unless it is what ``nst.runs`` records."""
+    if found is None:  # it had not begun
+        return
+    Choice(("float32", "bfloat16", "float16"))(found["precision"])
+    for limit in (found["max_memory"], found["tile_size"]):
+        Optional(Number(int, 1, 10**15))(limit)
+    for plan in found["plans"]:
+        switch(plan["keep_content"])
+        if plan["cuts"][-1][0] is not None:
+            raise ValueError("the last stage goes to the deepest layer")
+        for last, tile_size in plan["cuts"]:
+            Optional(Choice(networks.layers("VGG-19")))(last)
+            Optional(PIXELS)(tile_size)

@@ -192,10 +192,10 @@ class RunFolder:
         self._facts["result_sha256"] = hashlib.sha256(picture).hexdigest()
         self._end()
         found = manifest.describe(self.job, self.identity, place.FINISHED, self._facts)
+        self.add_animation()
         made = products.make(self.path, self.job, found, self._log, self._last)
         for name, data in made:
             self._write(name, data)
-        self.add_animation()
         if self._summaries:
             self._summaries.close()
         self._write_manifest(place.FINISHED)
@@ -212,6 +212,10 @@ class RunFolder:
             products.animate(self.path, self.picture, self.job.settings.epochs, target)
         except OSError as error:
             raise cannot_write(target, error) from None
+        if self.finished:
+            with contextlib.suppress(FileNotFoundError):  # a report that is gone is not missed
+                page = (self.path / place.REPORT).read_bytes()
+                self._write(place.REPORT, products.with_link(page, target.name))
         return True
 
     def tidy(self) -> None:

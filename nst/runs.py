@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from nst import jobs, networks, plan
+from nst import jobs, networks, plan, pyramid
 from nst.ahead import ahead
 from nst.errors import MemoryLimitError
 from nst.jobs import Job
@@ -81,6 +81,8 @@ def foresee(
     wanted = None
     if kept and all(kept[name] == limit for name, limit in _limits(job).items()):
         wanted = [Plan(tuple(map(tuple, p["cuts"])), p["keep_content"]) for p in kept["plans"]]
+        if len(wanted) != len(pyramid.factors(settings, job.size)):
+            wanted = None
     chosen = studio.precision(kept["precision"] if kept else settings.precision)
     styles = [(s.rgb.shape[:2], asked) for s, asked in zip(job.styles, job.style_sizes)]
     styles = styles if settings.beta else []

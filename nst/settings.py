@@ -34,6 +34,9 @@ PICTURES, COST, OPTIMISATION, MACHINE, OUTPUT, MANY = GROUPS = (
 
 START_WORDS = ("noisy_content", "content", "noise", "style")
 WEIGHT = Number(float, 0, 1e12)
+LONGEST = 300  # characters of a message, which may quote a value
+OUTPUT_FORMATS = ("png", "jpg", "webp", "tif")
+ANIMATIONS = ("gif", "mp4")
 LIVE_PORT = 8765  # of --live, if it is free
 
 
@@ -256,13 +259,13 @@ class Settings:
         OUTPUT,
         "kind of the result: png, jpg (smaller; no transparency), webp (lossless), or tif of 16 "
         "bits; frames are png",
-        Choice(("png", "jpg", "webp", "tif")),
+        Choice(OUTPUT_FORMATS),
     )
     animation: str = _setting(
         "none",
         OUTPUT,
         "make a gif or an mp4 of the frames: the image forming; also of a finished run",
-        Choice(("none", "gif", "mp4")),
+        Choice(("none", *ANIMATIONS)),
     )
     tensorboard: bool = _setting(
         False,
@@ -375,4 +378,6 @@ def _parsed(spec: Any, value: Any) -> Any:
     try:
         return spec.metadata["parse"](value)
     except ValueError as error:
-        raise UsageError(f"{spec.name} {error}") from None
+        text = str(error)
+        text = text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
+        raise UsageError(f"{spec.name} {text}") from None

@@ -271,7 +271,7 @@ def test_what_earlier_pictures_left_in_memory_does_not_change_the_plan():
     from nst import plan
     from nst.settings import Settings
 
-    chosen = Settings(max_memory="2G")
+    chosen = Settings(max_memory="6G")
     arguments = (chosen, "VGG-16", "float32", (267, 400), [((300, 400), 400)])
     before = plan.choose(*arguments)
     kept = np.ones(25_000_000)

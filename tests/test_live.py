@@ -100,6 +100,18 @@ def test_the_page_sees_the_end(live, visit):
     assert running.process.wait(30) == 0
 
 
+def test_a_signal_while_the_page_is_waited_for_changes_nothing(live, tmp_path):
+    running = live(*QUICK, "--epochs", 30, "--live", 0)
+    running.wait()  # and so it was looked at
+    wait_for(tmp_path / "output/index.html", running.process)
+    time.sleep(0.3)
+    running.process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    assert running.process.wait(30) == 0
+    assert time.monotonic() - began < 2.5
+    assert "Traceback" not in running.process.stderr.read()
+
+
 def test_only_this_machine_is_answered(live):
     running = live(*ENDLESS, "--live", 0)
     listening = [
@@ -248,6 +260,58 @@ def test_a_port_that_is_taken(attacked, nst, pair, tmp_path):
     assert f"port {attacked.port}" in done.err
     assert not (tmp_path / "output").exists()
     assert nst(*pair, *QUICK, "--live", 70000).code == 2
+
+
+def test_quiet_needs_a_port(nst, pair):
+    done = nst(*pair, *QUICK, "--quiet", "--live")
+    assert done.code == 2
+    assert "give a port" in done.err
+
+
+def test_the_address_is_an_event(program, pair):
+    process = program(*pair, *QUICK, "--live", 0, "--log_json")
+    out, _ = process.communicate(timeout=300)
+    event = json.loads(out.splitlines()[0])
+    assert event["event"] == "live"
+    assert event["url"].startswith("http://127.0.0.1:")
+
+
+def test_pictures_made_at_a_time_do_not_mix():
+    from types import SimpleNamespace
+
+    import numpy as np
+
+    from nst.live import Live
+    from nst.settings import Settings
+    from nst.step import Costs, Step
+
+    view = Live(0, lambda: None, Settings())
+    job = SimpleNamespace(settings=Settings(), size=(20, 30))
+    folder = SimpleNamespace(job=job, checkpoint=None)
+    tasks = [SimpleNamespace(number=number, name=f"picture {number}") for number in (1, 2)]
+    image = np.zeros((20, 30, 3), np.float32)
+    costs = Costs(1.0, 1.0, 1.0, 1.0, (0.2,) * 5)
+    try:
+        for task in tasks:
+            view.start(task, folder)
+        for iteration in range(5):
+            for task in tasks:
+                of_task = image if task.number == 1 and iteration == 2 else None
+                step = Step(iteration, 200, 1, 1, of_task, costs, float(iteration), None)
+                view.step(task, step)
+        state = json.loads(view._state())
+        assert (state["name"], state["iteration"]) == ("picture 1", 4)
+        assert (state["picture"], state["left"]) == ("1-2", 196)
+        assert json.loads(view._costs())["iteration"] == [0, 1, 2, 3, 4]
+        view.leave(tasks[0])
+        view.step(tasks[1], step)
+        state = json.loads(view._state())
+        assert state["name"] == "picture 2"
+        assert "picture" not in state
+        assert view._picture() == b""
+        assert json.loads(view._costs())["iteration"] == [0, 1, 2, 3, 4]  # the last one again
+    finally:
+        view.close()
 
 
 def test_without_a_port_another_one_is_found(live):

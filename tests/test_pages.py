@@ -3,6 +3,7 @@
 import csv
 import html
 import json
+import os
 import re
 import shutil
 from dataclasses import fields
@@ -249,15 +250,40 @@ def test_unfinished_runs_are_in_the_gallery_without_a_report(nst, pair, visit, t
     shutil.copy(frame, tmp_path / "output/stopped/frame_00002.png")
     (tmp_path / "output/alien").mkdir()
     (tmp_path / "output/alien/run.json").write_text('{"status": 3, "files": [], "final_costs": 1}')
+    huge = found | {"final_costs": {"J": 10**400}}
+    (tmp_path / "output/huge").mkdir()
+    (tmp_path / "output/huge/run.json").write_text(json.dumps(huge))
     nst(*pair, *QUICK, "--epochs", 1)
     gallery = visit((tmp_path / "output/index.html").as_uri())
     cards = gallery.page.locator("li").all_inner_texts()
-    assert len(cards) == 5
+    assert len(cards) == 4
     assert any("interrupted" in card for card in cards)
     assert any("no picture yet" in card and "running" in card for card in cards)
     links = gallery.page.locator("li a").evaluate_all("all => all.map(a => a.getAttribute('href'))")
     assert "stopped/frame_00002.png" in links
     assert all((tmp_path / "output" / link).exists() for link in links)
+
+
+def test_a_gallery_that_lacks_a_run_is_brought_up_to_date(nst, pair, tmp_path):
+    nst(*pair, *QUICK)
+    page = tmp_path / "output/index.html"
+    old = page.read_text()
+    nst(*pair, *QUICK, "--epochs", 2)
+    page.write_text(old)  # as if the write had failed
+    os.utime(page, (1e9, 1e9))
+    assert "finished earlier" in nst(*pair, *QUICK, "--epochs", 2).out
+    assert page.read_text().count("<li ") == 2
+
+
+def test_a_gallery_waits_for_nobody_for_ever(nst, pair, tmp_path, monkeypatch):
+    from nst import gallery, place
+
+    monkeypatch.setattr(gallery, "PATIENCE", 0.3)
+    (tmp_path / "output").mkdir()
+    handle = place.lock(tmp_path / "output")
+    assert nst(*pair, *QUICK).code == 0
+    place.unlock(handle)
+    assert (tmp_path / "output/index.html").exists()
 
 
 def test_processes_that_end_together_all_stand_in_the_gallery(program, pair, tmp_path):

@@ -131,11 +131,40 @@ def test_an_animation_is_made_with_the_run_or_later(nst, pair, tmp_path, kind):
     later = nst(*pair, *QUICK, "--animation", kind)
     assert "its animation is made of the frames" in later.err
     assert (folder / f"animation.{kind}").read_bytes() == first
+    other = "mp4" if kind == "gif" else "gif"
+    nst(*pair, *QUICK, "--animation", other)
+    report = (folder / "report.html").read_text()
+    assert f'href="animation.{kind}"' in report
+    assert f'href="animation.{other}"' in report
     assert (folder / "generated_image.png").stat().st_mtime_ns == result
     (folder / f"animation.{kind}").unlink()
     several = ("--style_image_filename", "painting.png", "mosaic_sun.jpg")
     assert nst(*pair[:2], *several, *QUICK, "--animation", kind).code == 0
     assert len(list(tmp_path.glob(f"output/*/animation.{kind}"))) == 2
+
+
+def test_frames_that_are_damaged_are_left_out(nst, pair, tmp_path, monkeypatch):
+    command = (*pair, *QUICK, "--epochs", 8, "--animation", "gif")
+    command += ("--output_dir", tmp_path / "output")
+    interrupted(nst, monkeypatch, 5, *command)
+    folder = tmp_path / "output/photo__painting"
+    (folder / "frame_00002.png").write_bytes(b"garbage")
+    assert nst(*command).code == 0
+    with Image.open(folder / "animation.gif") as gif:
+        assert gif.n_frames == 3
+    assert '"iteration": 2,' not in (folder / "report.html").read_text()
+
+
+def test_overwrite_removes_what_a_run_made_and_nothing_else(nst, pair, tmp_path):
+    nst(*pair, *QUICK, "--animation", "gif", "--output_format", "jpg", "--tensorboard")
+    folder = tmp_path / "output/photo__painting"
+    for name in ("generated_image.xcf", "animation.blend", "notes.txt"):
+        (folder / name).write_text("mine")
+    assert nst(*pair, *QUICK, "--overwrite").code == 0
+    names = {path.name for path in folder.iterdir()}
+    assert {"generated_image.xcf", "animation.blend", "notes.txt"} <= names
+    assert "generated_image.png" in names
+    assert not {"generated_image.jpg", "animation.gif", "tensorboard"} & names
 
 
 def test_the_plot_and_the_thumbnail(nst, pair, tmp_path):

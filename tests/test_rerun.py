@@ -2,6 +2,7 @@
 
 import html
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -150,7 +151,7 @@ def test_files_that_changed_are_refused_and_may_be_replaced(nst, pair, photo, pa
     photo.unlink()
     missing = nst(*again)
     assert missing.code == 3
-    assert "put it back, or say where it is with --content_image_filename" in missing.err
+    assert "no such file; check --content_image_filename" in missing.err
     assert not (tmp_path / "again").exists()
     (tmp_path / "moved.png").write_bytes(whole)
     moved = nst(*again, "--content_image_filename", "moved.png")
@@ -182,6 +183,76 @@ def test_what_is_no_run_is_refused(nst, tmp_path, content):
     assert done.code == 2
     assert f"from_run: {path}" in done.err
     assert done.err.count("\n") == 1
+
+
+def edited(folder, **changes):
+    path = folder / "run.json"
+    found = json.loads(path.read_text())
+    for name, value in changes.items():
+        *keys, last = name.split("__")
+        inner = found
+        for key in keys:
+            inner = inner[int(key) if key.isdecimal() else key]
+        inner[last] = value
+    path.write_text(json.dumps(found))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"evaluation": "abc"}, 2),
+        ({"evaluation": {"precision": "float32"}}, 2),
+        ({"evaluation__precision": ["x"]}, 2),
+        ({"evaluation__plans": "abc"}, 2),
+        ({"evaluation__plans": [{"cuts": [[1]], "keep_content": True}]}, 2),
+        ({"evaluation__plans": [{"cuts": [[None, -5]], "keep_content": True}]}, 2),
+        ({"evaluation__plans": []}, 0),
+        ({"evaluation__plans": [{"cuts": [["conv1_1", 1]], "keep_content": False}]}, 2),
+        ({"evaluation__plans": [{"cuts": [[None, 1]], "keep_content": False}]}, 0),
+        ({"evaluation": None}, 0),
+        ({"versions": 3}, 0),
+        ({"files__content__0__path": "x" * 5000}, 2),
+        ({"files__content__0__path": "\ud800"}, 2),
+        ({"files__content__0__path": "/dev/zero"}, 3),
+        ({"settings__output_dir": "\ud800"}, 0),
+        ({"settings__model_path": "x" * 5000}, 2),
+        ({"settings__init": "\ud800"}, 2),
+        ({"settings__alpha": int("9" * 400)}, 2),
+        ({"settings": []}, 2),
+        ({"identity": 5}, 2),
+    ],
+    ids=str,
+)
+def test_hostile_manifests_are_refused_on_one_short_line(nst, pair, tmp_path, changes, code):
+    nst(*pair, *QUICK, "--epochs", 1)
+    path = edited(tmp_path / "output/photo__painting", **changes)
+    done = nst("--from_run", path, "--output_dir", "again")
+    assert done.code == code, done.err
+    if code:
+        assert done.err.count("\n") == 1
+        assert len(done.err) < 6000
+    assert (tmp_path / "again").exists() == (code == 0)
+
+
+def test_manifests_that_cannot_be_read(nst, tmp_path):
+    for name in ("x" * 5000, "a\nb", "missing/run.json"):
+        done = nst("--from_run", name)
+        assert done.code == 2
+        assert "from_run" in done.err
+    os.mkfifo(tmp_path / "run.json")
+    assert nst("--from_run", tmp_path).code == 2
+
+
+def test_other_versions_are_told_of_and_a_texture_needs_no_content(nst, pair, tmp_path):
+    nst(*pair, *QUICK)
+    path = edited(tmp_path / "output/photo__painting", versions__tensorflow="1.0")
+    again = nst("--from_run", path, "--output_dir", "again")
+    assert again.code == 0
+    assert "of other versions" in again.err
+    texture = nst("--from_run", path, "--alpha", 0, "--image_size", "30x20")
+    assert texture.code == 0, texture.err
+    assert "texture__painting" in texture.out
 
 
 def test_settings_of_a_run_that_nobody_knows(nst, pair, tmp_path):

@@ -2,9 +2,9 @@
   const [name, stop, progress, told, picture, box] =
     ["name", "stop", "progress", "told", "picture", "chart"].map((id) => document.getElementById(id));
   const token = document.querySelector("meta[name=token]").content;
-  const SLOW = 5000;  // milliseconds between two questions, at most
+  const SLOW = 2000;  // milliseconds between two questions, at most
   const CURVES = 4;  // the curves are drawn so many times less often: that takes the browser longest
-  let shown = "", curves = null, failures = 0, looks = 0, over = false, stopping = false;
+  let shown = "", curves = null, failures = 0, looks = 0, drawn = "", over = false, stopping = false;
 
   const duration = (seconds) => seconds < 90 ? `${seconds} s`
     : seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
@@ -24,17 +24,16 @@
     if (stopping && state.status === "running") parts.push("stopping after this iteration");
     else if (state.message) parts.push(state.message);
     told.textContent = parts.join(", ");
-    if (state.picture && state.picture !== shown) {
-      shown = state.picture;
-      picture.src = `picture.jpg?${shown}`;
-      picture.hidden = false;
-    }
+    if (state.picture && state.picture !== shown) picture.src = `picture.jpg?${state.picture}`;
+    picture.hidden = !state.picture;
+    shown = state.picture;
     over = state.status !== "running";
     if (over) stop.disabled = true;
   }
 
   function draw(costs) {
-    if (!costs.iteration.length) return;
+    box.hidden = !costs.iteration.length;
+    if (box.hidden) return;
     if (curves) curves(costs);
     else curves = chart(box, costs);
   }
@@ -45,8 +44,12 @@
     const began = performance.now();
     if (!document.hidden) {
       try {
-        show(await ask("state"));
-        if (over || looks++ % CURVES === 0) draw(await ask("costs"));
+        const state = await ask("state");
+        show(state);
+        if (over || looks++ % CURVES === 0 || state.name !== drawn) {
+          draw(await ask("costs"));
+          drawn = state.name;
+        }
         failures = 0;
       } catch {
         if (++failures > 2) {
