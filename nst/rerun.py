@@ -81,20 +81,17 @@ class Earlier:
         """Its settings, but for those that are ``given`` beside it; raises UsageError."""
         if "preset" in given:
             raise UsageError("preset: --from_run has settings of its own; leave out one of them")
-        recorded = dict(self.recorded)
-        if isinstance(given.get("image_size"), tuple):  # a texture has no content to start from
-            for name in ("content_image_filename", "init"):
-                recorded.pop(name, None)
-        return Settings(**{**recorded, **given})
+        kept = {name: self.recorded[name] for name in self.recorded if name not in _idle(given)}
+        return Settings(**{**kept, **given})
 
-    def check(self, given: Iterable[str]) -> None:
+    def check(self, given: dict[str, Any]) -> None:
         """Raise PictureError unless its pictures are what they were.
 
         given: the settings that the user gave, whose files are not looked at.
         """
         from nst import images  # late, as it imports NumPy
 
-        for setting in [name for name in self.hashes if name not in given]:
+        for setting in set(self.hashes) - set(given) - _idle(given):
             for path, sha256 in self.hashes[setting]:
                 if file_hash(images.find(str(path), setting)) != sha256:
                     raise PictureError(
@@ -106,6 +103,12 @@ class Earlier:
         """Whether with the settings ``given`` beside its own the picture is to be the same."""
         groups = {spec.name: spec.metadata["group"] for spec in fields(Settings)}
         return all(groups[name] == OUTPUT or name in _OF_ONE_COMMAND for name in given)
+
+
+def _idle(given: dict[str, Any]) -> set[str]:
+    """Settings of the earlier run that have no meaning with those that are given."""
+    is_texture = isinstance(given.get("image_size"), tuple)  # without a content to start from
+    return {"content_image_filename", "init"} if is_texture else set()
 
 
 def read(name: str) -> Earlier:
