@@ -14,17 +14,27 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from conftest import QUICK
+import nst_main
+from conftest import QUICK, ROOT
 from nst import report
 from nst.settings import Settings
 
 
-@pytest.fixture
-def run(nst, pair, tmp_path):
-    """The folder of a finished run of two scales."""
-    command = (*pair, *QUICK, "--epochs", 24, "--scales", 2, "--tv_weight", 1)
-    assert nst(*command).code == 0
-    return tmp_path / "output/photo__painting"
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The folder of a finished run of two scales; it is only looked at."""
+    folder = tmp_path_factory.mktemp("looked_at")
+    command = ["--output_dir", folder / "output"]
+    for name, picture, setting in (
+        ("photo", "temple", "content_image_filename"),
+        ("painting", "woodcut_wave", "style_image_filename"),
+    ):
+        with Image.open(ROOT / f"images/{picture}.jpg") as image:
+            image.resize((48, 32)).save(folder / f"{name}.png")
+        command += [f"--{setting}", folder / f"{name}.png"]
+    command += [*QUICK, "--epochs", 24, "--scales", 2, "--tv_weight", 1]
+    assert nst_main.main(list(map(str, command))) == 0
+    return folder / "output/photo__painting"
 
 
 @pytest.fixture
