@@ -38,6 +38,8 @@ def write(output_dir: Path) -> Path | None:
         while (handle := place.lock(output_dir)) is None and time.monotonic() < deadline:
             time.sleep(0.05)
         try:
+            for left in output_dir.glob(f".{NAME}.*.part") if handle is not None else ():
+                left.unlink()  # by a killed process
             folders = sorted(output_dir.glob("*/"))
             found = [(folder, manifest.read(folder)) for folder in folders]
             runs = [_run(folder, about) for folder, about in found if about.get("status")]

@@ -1,9 +1,11 @@
 """A run that stops, however it stops, goes on as if it had never stopped."""
 
 import json
+import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from dataclasses import replace
 from unittest import mock
@@ -13,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import QUICK, pixels, same_files
+from conftest import QUICK, ROOT, pixels, same_files
 from nst.checkpoint import Checkpoint, Checkpoints, DamagedError
 from nst.messages import receive, send
 from nst.settings import Settings
@@ -347,6 +349,39 @@ def test_other_settings_and_inputs_never_go_on(nst, pair, photo, painting, tmp_p
     assert "going on" not in changed.err
     assert "photo__painting-3" in changed.out
     assert (tmp_path / "output/photo__painting/checkpoint").exists()
+
+
+DIES_AT = """
+import os, signal, sys
+import nst_main
+replace = os.replace
+def dies(source, target):
+    if os.path.basename(target) == sys.argv[1]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    replace(source, target)
+os.replace = dies
+nst_main.main(sys.argv[2:])
+"""
+
+
+@pytest.mark.parametrize(
+    "name", ["generated_image.png", "animation.gif", "thumbnail.jpg", "report.html", "index.html"]
+)
+def test_a_run_that_is_killed_while_its_last_files_are_written(nst, pair, tmp_path, name):
+    command = (*pair, *QUICK, "--epochs", 8, "--animation", "gif", "--output_dir")
+    assert nst(*command, tmp_path / "whole").code == 0
+    killed = subprocess.run(
+        [sys.executable, "-c", DIES_AT, name, *map(str, command), tmp_path / "killed"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert list((tmp_path / "killed").rglob(f".{name}.*.part"))
+    assert not list((tmp_path / "killed").rglob(name))
+    again = nst(*command, tmp_path / "killed")
+    assert again.code == 0
+    assert ("finished earlier" in again.out) == (name == "index.html")
+    same_files(tmp_path / "whole", tmp_path / "killed")
 
 
 def small_disk(path, size):
