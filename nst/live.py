@@ -141,7 +141,8 @@ class Live:
                 while not self._told and time.monotonic() < deadline:
                     time.sleep(0.05)
                 time.sleep(0.5)  # for its last picture
-        self._server.close()
+        # By its own thread, which would find its sockets gone in the middle of its work.
+        self._server.trigger.pull_trigger(self._server.close)
 
     # What is asked for, by the server's threads.
 
