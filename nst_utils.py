@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nst import colours, gallery, jobs, plan, precision, pyramid, runs, weights
+from nst import colours, jobs, plan, precision, pyramid, runs, weights
 from nst.errors import DivergedError, UsageError
 from nst.jobs import Job
 from nst.objective import Objective
@@ -327,6 +327,8 @@ class NeuralStyleTransfer:
         settings = replace(self.settings, dry_run=False)
         if num_iterations is not None:
             settings = replace(settings, epochs=num_iterations)
+        from nst import gallery  # late: workers and the command line do without it here
+
         self.folder = run_job(jobs.prepare(settings), say, on_step)
         if gallery.lacks(self.folder.path):
             gallery.write(self.folder.path.parent)

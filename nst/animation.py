@@ -1,6 +1,7 @@
 """The image forming: the frames of a run as a GIF or an MP4."""
 
 import errno
+import itertools
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -29,24 +30,26 @@ def write(pictures: Sequence[Path], target: Path) -> None:
     seconds. Raises OSError.
     """
     kind = target.suffix
-    every = -(-len(pictures) // MOST[kind])
-    chosen = [path for path in pictures[::-1][::every][::-1] if thumbnails.opened(path)]
-    if not chosen:
-        raise FileNotFoundError(errno.ENOENT, "no frame of it can be read", str(target))
+    chosen = thumbnails.evenly(pictures, MOST[kind])
     delay = min(LONGEST, max(SHORTEST, 10 * round(100 * SECONDS / len(chosen))))
-    images = (thumbnails.shrunk(thumbnails.opened(path), SIDE[kind]) for path in chosen)
+    opened = filter(None, map(thumbnails.opened, chosen))  # one by one: they may be large
+    images = (thumbnails.shrunk(image, SIDE[kind]) for image in opened)
+    first = next(images, None)
+    if first is None:
+        raise FileNotFoundError(errno.ENOENT, "no frame of it can be read", str(target))
     with replacing(target) as temporary:
-        (_write_gif if kind == ".gif" else _write_mp4)(images, len(chosen), delay, temporary)
+        writer = _write_gif if kind == ".gif" else _write_mp4
+        writer(itertools.chain([first], images), delay, temporary)
 
 
-def _write_gif(images: Iterator[Image.Image], count: int, delay: int, target: Path) -> None:
-    paletted = map(_paletted, images)
-    next(paletted).save(
+def _write_gif(images: Iterator[Image.Image], delay: int, target: Path) -> None:
+    first, *others = map(_paletted, images)
+    first.save(
         target,
         "GIF",
         save_all=True,
-        append_images=paletted,
-        duration=[delay] * (count - 1) + [HOLD] if count > 1 else HOLD,
+        append_images=others,
+        duration=[delay] * len(others) + [HOLD] if others else HOLD,
         loop=0,
     )
 
@@ -56,7 +59,7 @@ def _paletted(image: Image.Image) -> Image.Image:
     return image.quantize(palette=image.quantize(256), dither=Image.Dither.FLOYDSTEINBERG)
 
 
-def _write_mp4(images: Iterator[Image.Image], count: int, delay: int, target: Path) -> None:
+def _write_mp4(images: Iterator[Image.Image], delay: int, target: Path) -> None:
     with av.open(str(target), "w", format="mp4", options={"movflags": "faststart"}) as file:
         stream = None
         for number, image in enumerate(images):
@@ -75,9 +78,11 @@ def _write_mp4(images: Iterator[Image.Image], count: int, delay: int, target: Pa
                 dst_color_range=ColorRange.MPEG,
                 interpolation=Interpolation.LANCZOS,
             )
-            for again in range(1 if number < count - 1 else 1 + HOLD // delay):
-                frame.pts = number + again
-                file.mux(stream.encode(frame))
+            frame.pts = number
+            file.mux(stream.encode(frame))
+        for again in range(HOLD // delay):
+            frame.pts = number + 1 + again
+            file.mux(stream.encode(frame))
         file.mux(stream.encode())
 
 

@@ -5,9 +5,9 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from tqdm import tqdm
 
@@ -19,10 +19,6 @@ from nst.run_folder import RunFolder
 from nst.settings import Settings
 from nst.step import Step
 from nst.terminal import red
-
-
-def _plain(text: str, stream: TextIO) -> str:
-    return text
 
 
 class _Bar(tqdm):
@@ -66,7 +62,7 @@ class Console:
         for path, reason in batch.left_out.items():
             self.say(f"{path}: {reason} (left out)")
         for path, reason in batch.broken.items():
-            self._complain(f"{path}: {reason}", red)
+            self._complain(f"{path}: {reason}")
         if batch.others:
             self.say(f"          {_count(batch.others, 'other file')} in the folders left alone")
 
@@ -125,7 +121,7 @@ class Console:
             self._print(f"Picture   {outcome.picture}{again * (outcome.status == 'skipped')}")
             return
         if outcome.status == "failed":
-            self._complain(f"{outcome.task.number} of {self._total}: {outcome.error}", red)
+            self._complain(f"{outcome.task.number} of {self._total}: {outcome.error}")
         if not self.quiet:
             self._bar("batch", self._total, None)
 
@@ -158,12 +154,15 @@ class Console:
     def say(self, line: str) -> None:
         """Print a remark to stderr, above the progress bars."""
         if not self.quiet:
-            self._complain(line)
+            self._tell(_printable(line))
 
-    def _complain(self, line: str, paint: Callable[[str, TextIO], str] = _plain) -> None:
-        """Print an error that does not end the program, or a remark."""
+    def _complain(self, line: str) -> None:
+        """Print an error that does not end the program."""
+        self._tell(red(_printable(line), self._err))
+
+    def _tell(self, text: str) -> None:
         with contextlib.suppress(OSError):  # nobody reads it; the picture is wanted
-            tqdm.write(paint(_printable(line), self._err), file=self._err)
+            tqdm.write(text, file=self._err)
 
     def live(self, url: str) -> None:
         """Tell where the live view is."""

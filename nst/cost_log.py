@@ -1,5 +1,6 @@
 """The costs of every iteration of a run: as CSV files, in a checkpoint, and as curves."""
 
+import bisect
 import csv
 import io
 from collections.abc import Iterable, Sequence
@@ -70,8 +71,9 @@ class CostLog:
 
     def total(self, iteration: int) -> float | None:
         """J of an iteration."""
-        found = (row for row in reversed(self._rows) if int(row[0]) == iteration)
-        return next((float(row[3]) for row in found), None)
+        at = bisect.bisect_left(self._rows, iteration, key=lambda row: int(row[0]))
+        found = at < len(self._rows) and int(self._rows[at][0]) == iteration
+        return float(self._rows[at][3]) if found else None
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:

@@ -6,12 +6,14 @@ import struct
 from collections.abc import Mapping
 
 import numpy as np
-from PIL import Image, ImageCms, PngImagePlugin
+from PIL import Image, PngImagePlugin
 
 from nst.errors import UsageError
+from nst.images import SRGB
+from nst.pictures import over_white
 
 # The profile that is embedded, with a fixed date of creation: equal pictures are equal files.
-_SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+_SRGB = SRGB.tobytes()
 SRGB_BYTES = b"".join((_SRGB[:24], struct.pack(">6H", 2000, 1, 1, 0, 0, 0), _SRGB[36:]))
 
 QUALITY = 95  # of JPEG, 0..100: no loss that is seen
@@ -42,10 +44,8 @@ def to_pixels(rgb: np.ndarray, number_type: type = np.uint8) -> np.ndarray:
 
 def on_white(rgb: np.ndarray, alpha: np.ndarray | None) -> Image.Image:
     """(H, W, 3), 0..255, with (H, W) uint8 alpha, as it looks on white paper."""
-    image = Image.fromarray(to_pixels(rgb))
-    if alpha is None:
-        return image
-    return Image.composite(image, Image.new("RGB", image.size, "white"), Image.fromarray(alpha))
+    transparency = None if alpha is None else Image.fromarray(alpha)
+    return over_white(Image.fromarray(to_pixels(rgb)), transparency)
 
 
 def encode(

@@ -17,7 +17,7 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 
 from nst.errors import MemoryLimitError, PictureError
 from nst.files import file_hash
-from nst.pictures import scaled_size
+from nst.pictures import over_white, scaled_size
 from nst.silence import silent_stderr
 
 SHIPPED = Path(__file__).resolve().parent.parent / "images"
@@ -79,7 +79,7 @@ class Picture:
 
 def shipped(name: str) -> Path | None:
     """The picture of ``images/`` called ``name``, if there is one."""
-    return SHIPPED / name if (SHIPPED / name).is_file() else None
+    return SHIPPED / name if (SHIPPED / name).exists() else None
 
 
 def find(name: str, setting: str) -> Path:
@@ -89,8 +89,8 @@ def find(name: str, setting: str) -> Path:
     """
     path = Path(name)
     try:
-        if not path.exists() and path.name == name and (SHIPPED / name).exists():
-            path = SHIPPED / name
+        if not path.exists() and path.name == name:
+            path = shipped(name) or path
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         where = " here or in images/" if path.name == name else ""
@@ -249,9 +249,7 @@ def _decode(
             alpha = None
     image = _to_srgb(image, profile, notes)
     if alpha is not None:
-        image = Image.composite(
-            image, Image.new("RGB", image.size, "white"), Image.fromarray(alpha)
-        )
+        image = over_white(image, Image.fromarray(alpha))
     return Picture(path, sha256, full_size, np.array(image), alpha, tuple(notes))
 
 

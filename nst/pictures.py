@@ -65,6 +65,13 @@ class Pictures:
         )
 
 
+def over_white(image: Image.Image, alpha: Image.Image | None) -> Image.Image:
+    """An RGB image as it looks on white paper, where ``alpha`` (mode L) lets that through."""
+    if alpha is None:
+        return image
+    return Image.composite(image, Image.new("RGB", image.size, "white"), alpha)
+
+
 def scaled_size(size: Sequence[int], factor: float) -> tuple[int, int]:
     """(height, width) times ``factor``, at least 1 pixel each."""
     return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))

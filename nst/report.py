@@ -87,8 +87,7 @@ def _frames(
     frames: dict[int, Path | None], log: CostLog, result: Image.Image
 ) -> list[dict[str, Any]]:
     """Up to FRAMES of the frames, evenly chosen; the last one is the result."""
-    every = -(-len(frames) // FRAMES)
-    chosen = list(frames)[::-1][::every][::-1]
+    chosen = thumbnails.evenly(list(frames), FRAMES)
     most = MOST_FRAMES // len(chosen)
     found = []
     for number in chosen:

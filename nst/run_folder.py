@@ -81,11 +81,9 @@ class RunFolder:
                     old.unlink()
             if overwrite:
                 shutil.rmtree(self.path / place.SUMMARIES, ignore_errors=True)
-            for frame in self.path.glob(place.FRAMES):  # of the moment when it was stopped
-                number = frame.stem.removeprefix("frame_")
-                every = self.job.settings.print_every
-                if number.isdecimal() and (int(number) == 0 or int(number) % every):
-                    frame.unlink()
+            for number, frame in products.frames(self.path).items():
+                if number == 0 or number % self.job.settings.print_every:
+                    frame.unlink()  # of the moment when it was stopped
             if not self.checkpoint:
                 self._checkpoints.remove(damaged)
         except OSError as error:

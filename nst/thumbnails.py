@@ -1,11 +1,22 @@
 """Small versions of pictures, within a number of bytes."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from PIL import Image
 
+from nst.pictures import over_white, scaled_size
+
+T = TypeVar("T")
 SMALLEST = 32  # pixels
+
+
+def evenly(items: Sequence[T], most: int) -> Sequence[T]:
+    """Up to ``most`` of the items, as far apart as each other; the last one is among them."""
+    every = -(-len(items) // most)
+    return items[::-1][::every][::-1]
 
 
 def opened(path: Path) -> Image.Image | None:
@@ -15,19 +26,15 @@ def opened(path: Path) -> Image.Image | None:
     """
     try:
         with Image.open(path) as image:
-            if image.mode != "RGBA":
-                return image.convert("RGB")
-            return Image.composite(
-                image.convert("RGB"), Image.new("RGB", image.size, "white"), image.getchannel("A")
-            )
+            alpha = image.getchannel("A") if image.mode == "RGBA" else None
+            return over_white(image.convert("RGB"), alpha)
     except (OSError, SyntaxError, ValueError):
         return None
 
 
 def shrunk(image: Image.Image, side: int) -> Image.Image:
     """An image with a long side of ``side`` pixels at most."""
-    factor = min(1.0, side / max(image.size))
-    size = tuple(max(1, round(length * factor)) for length in image.size)
+    size = scaled_size(image.size, min(1.0, side / max(image.size)))
     how = Image.Resampling.LANCZOS
     return image if size == image.size else image.resize(size, how, reducing_gap=3.0)
 

@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -74,8 +76,6 @@ class Outcome:
 @pytest.fixture
 def nst(capfd, tmp_path, monkeypatch):
     """Call the command line in this process, from an empty folder; returns an Outcome."""
-    import signal
-
     import nst_main
 
     monkeypatch.chdir(tmp_path)
@@ -177,3 +177,29 @@ def same_files(one: Path, other: Path) -> None:
             assert without_seconds[0] == without_seconds[1], name
         elif name.suffix == ".png" or name.name in ("style_costs.csv", "thumbnail.jpg"):
             assert files[0].read_bytes() == files[1].read_bytes(), name
+
+
+def wait_for(path, process, seconds=120):
+    """Wait until a running process has made a file."""
+    deadline = time.monotonic() + seconds
+    while not path.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert path.exists(), process.communicate()[1]
+
+
+def interrupted(nst, monkeypatch, after, *command):
+    """Call the command line and terminate it after an iteration."""
+    from nst.console import Console
+
+    whole = Console.step
+
+    def step(self, task, step):
+        whole(self, task, step)
+        if step.iteration == after:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Console, "step", step)
+    outcome = nst(*command)
+    monkeypatch.undo()
+    assert outcome.code == 143
+    return outcome

@@ -12,8 +12,7 @@ import psutil
 import pytest
 from playwright.sync_api import expect
 
-from conftest import QUICK
-from test_resume import wait_for
+from conftest import QUICK, wait_for
 
 ENDLESS = (*QUICK, "--epochs", 1_000_000, "--print_every", 1_000_000)
 

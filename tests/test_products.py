@@ -15,11 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import QUICK, pixels
+from conftest import QUICK, interrupted, pixels
 from nst import animation
 from nst.cost_log import CostLog
 from nst.step import Costs, Step
-from test_resume import interrupted
 
 
 @pytest.fixture

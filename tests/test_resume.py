@@ -1,11 +1,8 @@
 """A run that stops, however it stops, goes on as if it had never stopped."""
 
 import json
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from unittest import mock
@@ -15,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import QUICK, ROOT, pixels, same_files
+from conftest import QUICK, interrupted, pixels, same_files, wait_for
 from nst.checkpoint import Checkpoint, Checkpoints, DamagedError
 from nst.messages import receive, send
 from nst.settings import Settings
@@ -157,13 +154,6 @@ def start(program, *options):
     return program(*options, preexec_fn=restore)
 
 
-def wait_for(path, process, seconds=120):
-    deadline = time.monotonic() + seconds
-    while not path.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert path.exists(), process.communicate()[1]
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("options", [(), ("--optimizer", "lbfgs", "--scales", 2)])
 def test_a_stopped_run_goes_on_bit_for_bit(program, nst, pair, tmp_path, number, options):
@@ -249,24 +239,6 @@ def test_a_run_that_is_killed_again_and_again_ends_the_same(program, pair, tmp_p
     same_files(tmp_path / "whole", tmp_path / "killed")
 
 
-def interrupted(nst, monkeypatch, after, *command):
-    """Call the command line and terminate it after an iteration."""
-    from nst.console import Console
-
-    whole = Console.step
-
-    def step(self, task, step):
-        whole(self, task, step)
-        if step.iteration == after:
-            signal.raise_signal(signal.SIGTERM)
-
-    monkeypatch.setattr(Console, "step", step)
-    outcome = nst(*command)
-    monkeypatch.undo()
-    assert outcome.code == 143
-    return outcome
-
-
 @pytest.mark.parametrize("damage", ["cut", "flip", "empty", "of another run"])
 def test_a_damaged_checkpoint_is_reported_and_the_run_starts_again(
     nst, pair, tmp_path, monkeypatch, damage
@@ -349,94 +321,6 @@ def test_other_settings_and_inputs_never_go_on(nst, pair, photo, painting, tmp_p
     assert "going on" not in changed.err
     assert "photo__painting-3" in changed.out
     assert (tmp_path / "output/photo__painting/checkpoint").exists()
-
-
-DIES_AT = """
-import os, signal, sys
-import nst_main
-replace = os.replace
-def dies(source, target):
-    if os.path.basename(target) == sys.argv[1]:
-        os.kill(os.getpid(), signal.SIGKILL)
-    replace(source, target)
-os.replace = dies
-nst_main.main(sys.argv[2:])
-"""
-
-
-@pytest.mark.parametrize(
-    "name", ["generated_image.png", "animation.gif", "thumbnail.jpg", "report.html", "index.html"]
-)
-def test_a_run_that_is_killed_while_its_last_files_are_written(nst, pair, tmp_path, name):
-    command = (*pair, *QUICK, "--epochs", 8, "--animation", "gif", "--output_dir")
-    assert nst(*command, tmp_path / "whole").code == 0
-    killed = subprocess.run(
-        [sys.executable, "-c", DIES_AT, name, *map(str, command), tmp_path / "killed"],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-    )
-    assert killed.returncode == -signal.SIGKILL
-    assert list((tmp_path / "killed").rglob(f".{name}.*.part"))
-    assert not list((tmp_path / "killed").rglob(name))
-    again = nst(*command, tmp_path / "killed")
-    assert again.code == 0
-    assert ("finished earlier" in again.out) == (name == "index.html")
-    same_files(tmp_path / "whole", tmp_path / "killed")
-
-
-def small_disk(path, size):
-    path.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", path]
-    if subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("making a small disk needs the right to mount")
-
-
-@pytest.mark.parametrize("size", range(16, 352, 48))
-def test_a_full_disk_at_any_write_and_then_room(nst, pair, tmp_path, size):
-    command = (*pair, *QUICK, "--epochs", 8, "--optimizer", "lbfgs")
-    assert nst(*command, "--output_dir", tmp_path / "whole").code == 0
-    disk = tmp_path / "disk"
-    small_disk(disk, f"{size}k")
-    try:
-        full = nst(*command, "--output_dir", disk)
-        assert full.code == 5
-        assert "free some space" in full.err
-        assert not list(disk.glob("*/.*"))
-        for frame in (*disk.glob("*/frame_*.png"), *disk.glob("*/generated_image.png")):
-            assert pixels(frame).shape == (32, 48, 3)
-        subprocess.run(["mount", "-o", "remount,size=9M", disk], check=True)
-        done = nst(*command, "--output_dir", disk)
-        assert done.code == 0
-        same_files(tmp_path / "whole", disk)
-    finally:
-        subprocess.run(["umount", disk], check=True)
-
-
-def test_an_output_that_becomes_read_only_in_mid_run(program, nst, pair, tmp_path):
-    command = (*pair, *QUICK, "--epochs", 500, "--print_every", 20)
-    disk = tmp_path / "disk"
-    small_disk(disk, "9M")
-    try:
-        process = program(*command, "--output_dir", disk)
-        wait_for(disk / "photo__painting/frame_00020.png", process)
-        # A file that is being written keeps the disk writable for a moment.
-        for _ in range(200):
-            if not subprocess.run(["mount", "-o", "remount,ro", disk]).returncode:
-                break
-        _, err = process.communicate(timeout=60)
-        assert process.returncode == 5
-        assert "change --output_dir" in err
-        assert "Traceback" not in err
-        subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
-        assert "going on after" in nst(*command, "--output_dir", disk).err
-    finally:
-        subprocess.run(["umount", disk], check=True)
-
-
-def test_a_clock_that_goes_backwards(nst, pair, monkeypatch):
-    clock = iter(range(2_000_000_000, 0, -1000))
-    monkeypatch.setattr(time, "time", lambda: float(next(clock)))
-    assert nst(*pair, *QUICK).code == 0
 
 
 def test_a_checkpoint_is_due_every_half_minute_of_work(transfer):
