@@ -1,6 +1,7 @@
 """Repaint one picture in the style of another: the command line.
 
-Options, progress and exit codes; the algorithm is in ``nst_utils``.
+Parses the options, then runs one command from its plan to its exit code (``run_command``). The
+method is in ``nst_utils``.
 """
 
 import signal
@@ -8,62 +9,30 @@ import signal
 if __name__ == "__main__" and signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback before there is anything to save
 
-import argparse
 import contextlib
 import logging
 import os
 import sys
-import time
 import traceback
-from collections.abc import Callable
-from dataclasses import fields
-from pathlib import Path
-from types import ModuleType
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nst import __version__, rerun
+from nst.cli.parser import COMMAND_OPTIONS, build_parser
+from nst.cli.stopping import Stopping
 from nst.errors import ExitCode, NSTError, UsageError
-from nst.parsers import Choice, Number, file_name, switch
-from nst.settings import GROUPS, LIVE_PORT, OUTPUT, PICTURES, Settings
+from nst.runs.rerun import EarlierRun, read_run
+from nst.settings import Settings
 from nst.silence import silent_stderr
-from nst.stopping import Stopping
-from nst.terminal import red
+from nst.text import red
 
-if TYPE_CHECKING:
-    from nst.batch import Outcome, Task
-    from nst.console import Console
-    from nst.jobs import Job
-    from nst.run_folder import RunFolder
-    from nst.step import Step
-
-GALLERY_SECONDS = 60  # between two versions of a growing gallery
-OF_COMMAND = ("from_run", "live", "quiet", "verbose", "log_json")  # not of the picture
-
-EXAMPLES = """\
-examples:
-  python nst_main.py
-      the shipped photo in the shipped style
-  python nst_main.py --content_image_filename photo.jpg --style_image_filename woodcut_wave.jpg
-      your photo as a woodcut
-  python nst_main.py --content_image_filename photo.jpg --preset painting
-      the best picture at the size of a screen; --preset fast for one in seconds
-  python nst_main.py --style_image_filename woodcut_wave.jpg mosaic_sun.jpg --style_weights 3 1
-      three parts woodcut, one part mosaic
-  python nst_main.py --alpha 0 --image_size 512x512 --preset painting
-      a texture out of the style alone
-  python nst_main.py --content_image_filename photos/ --style_image_filename "paintings/*.jpg"
-      every photo in every style; stop it at any time, the same command goes on
-  python nst_main.py --preset painting --live --animation mp4
-      watch it form in the browser, and make a film of it
-  python nst_main.py --from_run output/photo__woodcut_wave/run.json --epochs 300
-      an earlier picture again, with one change
-
-exit codes:
-  0 done, 1 some jobs of several failed, 2 wrong usage, 3 an input picture cannot be used, 4 VGG
-  weights missing, damaged or not understood, 5 output cannot be written, 6 not enough memory,
-  7 the optimisation diverged, 8 cluster unreachable, 70 a bug in this program, 130 interrupted,
-  143 terminated (state saved)
-"""
+if TYPE_CHECKING:  # they take long to import: a wrong flag is answered at once
+    from nst.engine.evaluation import Evaluation
+    from nst.engine.step import Step
+    from nst.runs.batch import Batch, Task
+    from nst.runs.folder import RunFolder
+    from nst.runs.job import Job
+    from nst.runs.progress import Listeners
+    from nst.runs.session import Session
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -71,274 +40,263 @@ def main(arguments: list[str] | None = None) -> int:
     _repair_streams()
     parser = build_parser()
     given = vars(parser.parse_args(arguments))
-    of_command = {name: given.pop(name) for name in OF_COMMAND}
+    options = {name: given.pop(name) for name in COMMAND_OPTIONS}
     try:
-        earlier = rerun.read(of_command["from_run"]) if of_command["from_run"] else None
+        earlier = read_run(options["from_run"]) if options["from_run"] else None
         settings = earlier.settings(given) if earlier else Settings(**given)
-        if of_command["quiet"] and of_command["live"] is None:
+        if options["quiet"] and options["live"] is None:
             raise UsageError("live: give a port, as --quiet does not tell which one it is")
     except UsageError as error:
         parser.error(str(error))
-    shown = None
-    with contextlib.ExitStack() as open_until_the_end:
-        stopping = open_until_the_end.enter_context(Stopping())
+    progress = None
+    with contextlib.ExitStack() as resources:
+        stopping = resources.enter_context(Stopping())
         try:
-            from nst import console  # late, as everything heavy: a wrong flag answers at once
+            from nst.runs.progress import Listeners
 
-            kind = console.JSONLog if of_command["log_json"] else console.Console
-            shown = kind(settings, of_command["quiet"])
-            if of_command["live"] is not False and not settings.dry_run:
-                from nst.live import Both, Live
-
-                live = Live(of_command["live"], stopping.ask, settings)
-                open_until_the_end.callback(live.close)
-                shown = Both(shown, live)
-                shown.live(live.url)
-            command = Command(settings, shown, stopping, earlier, given)
-            return command.run(of_command["verbose"])
-        except NSTError as error:
-            message, code = str(error), error.exit_code
-        except MemoryError:
-            message, code = "not enough memory; use a smaller --image_size", ExitCode.MEMORY
-        except ModuleNotFoundError as error:
-            message = f"package {error.name} is missing: pip install -r requirements.txt"
-            code = ExitCode.USAGE
-        except BaseException:
-            # Code in C that a signal falls into may raise anything in place of KeyboardInterrupt.
-            if stopping.requested is None:
-                traceback.print_exc()
-                message = "this is a bug in this program; please report the lines above"
-                code = ExitCode.BUG
-            elif stopping.requested == signal.SIGINT:
-                message, code = "interrupted", ExitCode.INTERRUPTED
-            else:
-                message, code = "terminated", ExitCode.TERMINATED
-        if shown:
-            shown.fail(message, code)
+            progress = Listeners()
+            _add_listeners(progress, settings, options, stopping, resources)
+            command = Command(
+                settings=settings,
+                given=given,
+                earlier=earlier,
+                quiet=options["quiet"],
+                verbose=options["verbose"],
+                progress=progress,
+                stopping=stopping,
+            )
+            return run_command(command)
+        except BaseException as error:
+            message, code = _refusal(error, stopping)
+        if progress:
+            progress.fail(message, code)
         else:
             print(red(f"nst_main.py: error: {message}", sys.stderr), file=sys.stderr)
         return code
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
+def _add_listeners(
+    progress: "Listeners",
+    settings: Settings,
+    options: dict[str, Any],
+    stopping: Stopping,
+    resources: contextlib.ExitStack,
+) -> None:
+    """Choose who is told of the progress: the terminal, a JSON log, the live page."""
+    from nst.cli.console import Console
 
-    def error(self, message: str) -> None:
-        """Print an error and end the program."""
-        self.exit(ExitCode.USAGE, red(f"{self.prog}: error: {message}", sys.stderr) + "\n")
+    console = Console(settings, options["quiet"], results=not options["log_json"])
+    progress.add(console)
+    if options["log_json"]:
+        from nst.cli.json_log import JSONLog
 
+        progress.add(JSONLog(settings, console.say))
+    if options["live"] is not False and not settings.dry_run:
+        from nst.cli.live import Live
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser; every setting's default, range and help come from ``Settings``."""
-    parser = Parser(
-        description="Repaint one picture in the style of another (Gatys et al. 2015).",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    groups = {name: parser.add_argument_group(name) for name in GROUPS}
-    for spec in fields(Settings):
-        options = {key: spec.metadata[key] for key in ("metavar", "nargs") if key in spec.metadata}
-        parse, text = spec.metadata["parse"], spec.metadata["help"]
-        if parse is switch:
-            options["action"] = "store_true"
-        else:
-            default = spec.default if isinstance(spec.default, tuple) else [spec.default]
-            text += f" (default: {' '.join(map(str, default))})".replace("None", "none")
-            if isinstance(parse, Choice):
-                options["metavar"] = "{" + ",".join(parse.words) + "}"
-            if "nargs" not in options:
-                options["type"] = _checked(parse)
-        # What is not given is left out: ``Settings`` knows the preset's default.
-        options["default"] = argparse.SUPPRESS
-        groups[spec.metadata["group"]].add_argument(f"--{spec.name}", help=text, **options)
-    groups[PICTURES].add_argument(
-        "--from_run",
-        metavar="RUN.JSON",
-        type=_checked(file_name),
-        help="make the picture of an earlier run again, from its run.json: same settings, and the "
-        "same files, whose hashes are checked; options that are given beside it win",
-    )
-    groups[OUTPUT].add_argument(
-        "--live",
-        metavar="PORT",
-        nargs="?",
-        default=False,
-        type=_checked(Number(int, 0, 65535)),
-        help="show the picture as it forms, and a button that stops and saves, on a page of this "
-        f"machine alone; its address is printed (port: {LIVE_PORT}, or any that is free)",
-    )
-    shown = groups[OUTPUT].add_mutually_exclusive_group()
-    for flag, text in (
-        ("quiet", "print nothing but errors"),
-        ("verbose", "print what TensorFlow has to say, too"),
-        ("log_json", "print one JSON object for each event (see nst/events.schema.json)"),
-    ):
-        shown.add_argument(f"--{flag}", action="store_true", help=text)
-    return parser
+        live = Live(options["live"], stopping.ask, settings)
+        resources.callback(live.close)
+        progress.add(live)
+        progress.live(live.url)
 
 
+def _refusal(error: BaseException, stopping: Stopping) -> tuple[str, ExitCode]:
+    """The message and the exit code of whatever ends a command early."""
+    if isinstance(error, NSTError):
+        return str(error), error.exit_code
+    if isinstance(error, MemoryError):
+        return "not enough memory; use a smaller --image_size", ExitCode.MEMORY
+    if isinstance(error, ModuleNotFoundError):
+        message = f"package {error.name} is missing: pip install -r requirements.txt"
+        return message, ExitCode.USAGE
+    # Code in C that a signal falls into may raise anything in place of KeyboardInterrupt.
+    if stopping.requested is None:
+        traceback.print_exception(error)
+        return "this is a bug in this program; please report the lines above", ExitCode.BUG
+    if stopping.requested == signal.SIGINT:
+        return "interrupted", ExitCode.INTERRUPTED
+    return "terminated", ExitCode.TERMINATED
+
+
+@dataclass(frozen=True)
 class Command:
-    """One call of the program: pictures are made, progress is shown, a gallery is kept."""
+    """One call of the program.
 
-    def __init__(
-        self,
-        settings: Settings,
-        shown: "Console",
-        stopping: Stopping,
-        earlier: rerun.Earlier | None,
-        given: dict[str, Any],
-    ) -> None:
-        """Take what was asked for. earlier: a run that is made again; given: with these changes."""
-        self.settings, self.shown, self.stopping = settings, shown, stopping
-        self.earlier, self.given = earlier, given
-        self._kept = None  # number type and tiles, where the very same picture is made again
-        if earlier and earlier.unchanged(given):
-            self._kept = earlier.evaluation
-        self.outcomes: list[Outcome] = []
-        self._written = time.monotonic()  # the gallery
-        self._begun = False
+    given: the settings that were given as options. earlier: the run of ``--from_run``.
+    """
 
-    def run(self, verbose: bool) -> ExitCode:
-        """Make the pictures; raises NSTError."""
-        from nst import batch, jobs, manifest
+    settings: Settings
+    given: dict[str, Any]
+    earlier: EarlierRun | None
+    quiet: bool
+    verbose: bool
+    progress: "Listeners"
+    stopping: Stopping
 
-        settings, shown, earlier = self.settings, self.shown, self.earlier
-        if earlier:
-            earlier.check(self.given)
-            if earlier.versions != manifest.versions():
-                shown.say(f"{earlier.path}: of other versions: the picture may differ a little.")
-        self.planned = batch.plan(settings)
-        shown.plan(self.planned)
-        several = self.planned.several
-        single = None if several else jobs.prepare(self.planned.single_settings())
-        nst_utils = _load_tensorflow(shown, verbose)
-        say = None if shown.quiet else shown.say
-        if earlier and "model_path" not in self.given:
-            known = earlier.weights, earlier.path
-            file = nst_utils.weights.find_again(settings.model_path, *known, say)
-        else:
-            file = nst_utils.weights.find(settings.model_path, say)
-        self.studio = nst_utils.Studio(file)
-        self._run_job = nst_utils.run_job
-        if several:
-            for line in self.studio.describe(settings):
-                shown.say(line)
-        if settings.dry_run:
-            return self._foretell(single)
-        try:
-            self._carry_out(single)
-        except BaseException:
-            with contextlib.suppress(OSError, NSTError):  # the first error is the one to tell
-                self._write_gallery()
-            raise
-        page = self._write_gallery()
-        shown.summary(self.planned, self.outcomes, page)
-        return batch.exit_code(self.planned, any(outcome.error for outcome in self.outcomes))
-
-    def _foretell(self, single: "Job | None") -> ExitCode:
-        """Tell what would be made, and make nothing."""
-        from nst import batch
-
-        if self.settings.cluster:
-            self.shown.say("          foretold for this machine, not for the cluster")
-        if single:
-            folder = self._run_job(single, self.shown.say, studio=self.studio)
-            if folder.finished:
-                self.shown.end(batch.made(self.planned.tasks[0], folder))
-        foreseen = batch.foresee(self.planned, self.studio)
-        self.shown.foretell(self.planned, foreseen)
-        return batch.exit_code(self.planned, bool(foreseen.refusals))
-
-    def _carry_out(self, single: "Job | None") -> None:
-        """Make every picture, here or on a cluster."""
-        from nst import batch
-
-        if self.settings.cluster:
-            from nst import cluster, driver, runs  # late, as they take long
-
-            with cluster.Cluster(self.settings.cluster, self.shown.say) as connected:
-                if single and runs.foresee(single, self.studio).is_tiled:
-                    self.studio = connected.tile_studio(self.studio)
-                    self._make(self.planned.tasks[0], single)
-                else:
-                    self.stopping.gently = self._begun = True
-                    who = self.planned, self.studio.network, self.shown, self._done
-                    far = driver.Driver(connected, *who, self._kept)
-                    far.carry_out(lambda: self.stopping.requested is not None)
-                    self.stopping.gently = False
-        elif single:
-            self._make(self.planned.tasks[0], single)
-        else:
-            for task, job in batch.pending(self.planned, self.studio.file, self._done):
-                self.stopping.check()
-                self._make(task, job)
-
-    def _make(self, task: "Task", job: "Job") -> None:
-        """Make a picture on this machine."""
-        from nst import batch
-
-        def on_step(step: "Step") -> None:
-            self.shown.step(task, step)
-            if step.iteration < step.epochs:
-                self.stopping.check()
-
-        def on_start(folder: "RunFolder") -> None:
-            self.stopping.gently = self._begun = True
-            self.shown.start(task, folder)
-
-        def carry_out() -> "RunFolder":
-            several = self.planned.several
-            try:
-                told = self.shown.say, on_step, on_start
-                return self._run_job(job, *told, self.studio, several, self._kept)
-            finally:
-                self.stopping.gently = False
-
-        batch.attempt(task, carry_out, self.planned, self._done)
-
-    def _done(self, outcome: "Outcome") -> None:
-        self.outcomes.append(outcome)
-        self.shown.end(outcome)
-        if self.planned.several and time.monotonic() - self._written > GALLERY_SECONDS:
-            self._write_gallery()
-
-    def _write_gallery(self) -> Path | None:
-        """Bring the gallery up to date, where something was made or it lacks a run."""
-        from nst import gallery
-
-        self._written = time.monotonic()
-        output_dir = Path(self.settings.output_dir)
-        lacks = any(gallery.lacks(outcome.folder) for outcome in self.outcomes if outcome.folder)
-        if self._begun or self.planned.several or lacks:
-            return gallery.write(output_dir)
-        return None
+    @property
+    def evaluation(self) -> "Evaluation | None":
+        """Dtype and tilings of the earlier run, where its very picture is made again."""
+        same = self.earlier and self.earlier.unchanged(self.given)
+        return self.earlier.evaluation if self.earlier and same else None
 
 
-def _load_tensorflow(shown: "Console", verbose: bool) -> ModuleType:
-    """Import ``nst_utils``, with as much of TensorFlow's remarks as the user wants."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "3")
+def run_command(command: Command) -> ExitCode:
+    """Run a command, step by step from its plan to its exit code; raises NSTError."""
+    from nst.cli.gallery_updater import GalleryUpdater
+    from nst.runs import batch as batches
+    from nst.runs.job import read_job
+
+    check_earlier_run(command)
+    batch = batches.plan_batch(command.settings)
+    command.progress.plan(batch)
+    job = None if batch.several else read_job(batch.single_settings())
+    load_tensorflow(command)
+    session = find_weights(command, batch)
+    if command.settings.dry_run:
+        return forecast_pictures(command, batch, job, session)
+    gallery = GalleryUpdater(batch)
+    command.progress.add(gallery)
+    try:
+        make_pictures(command, batch, job, session)
+    except BaseException:
+        with contextlib.suppress(OSError, NSTError):  # the first error is the one to report
+            gallery.write()
+        raise
+    command.progress.summary(batch, gallery.outcomes, gallery.write())
+    failed = any(outcome.error for outcome in gallery.outcomes)
+    return batches.exit_code(batch, failed)
+
+
+def check_earlier_run(command: Command) -> None:
+    """Refuse pictures that are not those of the run that is made again; name other versions."""
+    if command.earlier:
+        from nst.runs import manifest
+
+        command.earlier.check(command.given)
+        if command.earlier.versions != manifest.versions():
+            path = command.earlier.path
+            command.progress.say(f"{path}: of other versions: the picture may differ a little.")
+
+
+def load_tensorflow(command: Command) -> None:
+    """Import the method, with as many of TensorFlow's messages as the user wants."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if command.verbose else "3")
     if sys.stderr.isatty():
-        shown.say("Loading TensorFlow ...")
-    with contextlib.nullcontext() if verbose else silent_stderr():
+        command.progress.say("Loading TensorFlow ...")
+    with contextlib.nullcontext() if command.verbose else silent_stderr():
         import nst_utils
-    if not verbose:
+    if not command.verbose:
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
     nst_utils.make_deterministic()
-    return nst_utils
 
 
-def _checked(parse: Callable) -> Callable:
-    """Let argparse print the text of a ValueError after the name of the flag."""
+def find_weights(command: Command, batch: "Batch") -> "Session":
+    """Open the session of the weights, those of the earlier run if it is made again."""
+    from nst.runs.session import open_session
+    from nst.vgg import weights
 
-    def typed(text: str) -> object:
+    say = None if command.quiet else command.progress.say
+    model_path, earlier = command.settings.model_path, command.earlier
+    if earlier and "model_path" not in command.given:
+        file = weights.find_again(model_path, earlier.weights, earlier.path, say)
+    else:
+        file = weights.find(model_path, say)
+    session = open_session(file)
+    if batch.several:
+        for line in session.describe(command.settings):
+            command.progress.say(line)
+    return session
+
+
+def forecast_pictures(
+    command: Command, batch: "Batch", job: "Job | None", session: "Session"
+) -> ExitCode:
+    """Forecast what would be made, and make nothing."""
+    from nst.runs import batch as batches
+    from nst.runs.run import run_job
+
+    progress = command.progress
+    if command.settings.cluster:
+        progress.say("          the forecast is for this machine, not for the cluster")
+    if job:
+        folder = run_job(job, session, say=progress.say)
+        if folder.finished:
+            progress.end(batches.outcome_of(batch.tasks[0], folder))
+    forecast = batches.forecast_batch(batch, session)
+    progress.forecast(batch, forecast)
+    return batches.exit_code(batch, bool(forecast.refusals))
+
+
+def make_pictures(command: Command, batch: "Batch", job: "Job | None", session: "Session") -> None:
+    """Make every picture, here or on a cluster. job: of a single picture, already read."""
+    from nst.runs import batch as batches
+
+    if command.settings.cluster:
+        make_on_cluster(command, batch, job, session)
+    elif job:
+        make_picture(command, batch, batch.tasks[0], job, session)
+    else:
+        for task, task_job in batches.pending(batch, session.file, command.progress.end):
+            command.stopping.check()
+            make_picture(command, batch, task, task_job, session)
+
+
+def make_picture(
+    command: Command, batch: "Batch", task: "Task", job: "Job", session: "Session"
+) -> None:
+    """Make one picture on this machine."""
+    from nst.runs import batch as batches
+    from nst.runs.run import run_job
+
+    progress, stopping = command.progress, command.stopping
+
+    def on_start(folder: "RunFolder") -> None:
+        stopping.gently = True
+        progress.start(task, folder)
+
+    def on_step(step: "Step") -> None:
+        progress.step(task, step)
+        if not step.is_last:
+            stopping.check()
+
+    def make() -> "RunFolder":
         try:
-            return parse(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
+            return run_job(
+                job,
+                session,
+                say=progress.say,
+                on_start=on_start,
+                on_step=on_step,
+                brief=batch.several,
+                earlier=command.evaluation,
+            )
+        finally:
+            stopping.gently = False
 
-    return typed
+    batches.attempt(task, make, batch, progress.end)
+
+
+def make_on_cluster(
+    command: Command, batch: "Batch", job: "Job | None", session: "Session"
+) -> None:
+    """Make every picture on a cluster; the tiles of a single one are spread over it."""
+    from nst.cluster.connection import Cluster
+    from nst.cluster.driver import Driver
+    from nst.cluster.tiles import tile_session
+    from nst.runs.run import forecast_run
+
+    progress, stopping = command.progress, command.stopping
+    assert command.settings.cluster is not None
+    with Cluster(command.settings.cluster, progress.say) as cluster:
+        if job and forecast_run(job, session).is_tiled:
+            make_picture(command, batch, batch.tasks[0], job, tile_session(cluster, session))
+            return
+        stopping.gently = True
+        try:
+            driver = Driver(cluster, batch, session.network, progress, command.evaluation)
+            driver.carry_out(lambda: stopping.requested is not None)
+        finally:
+            stopping.gently = False
 
 
 def _repair_streams() -> None:

@@ -1,49 +1,118 @@
 """Neural style transfer by optimisation, after Gatys, Ecker and Bethge.
 
 [1] A Neural Algorithm of Artistic Style, 2015 (arXiv:1508.06576).
-[2] Image Style Transfer Using Convolutional Neural Networks, CVPR 2016.
+[2] Gatys et al., Controlling Perceptual Factors in Neural Style Transfer, CVPR 2017.
 
-The file follows the paper: the VGG network, the content cost, the Gram matrix, the style cost,
-the total cost and its gradient, the optimizer, and the loop that moves the picture.
+The method, in the order of [1]: the VGG network, the content cost, the Gram matrix, the style cost,
+the total cost and its gradient, the start image, the optimizer, and the loop that moves the image.
+``nst_main.py`` runs what stands here. ``nst.engine`` holds optimizers, masks, colours, scales, and
+evaluates J whole or by tiles; it knows the costs by a protocol (``nst.engine.costs``).
 
     from nst_utils import NeuralStyleTransfer
     image = NeuralStyleTransfer("photo.jpg", "painting.jpg").run(num_iterations=300)
+
+Shapes: H, W pixels of a picture; h, w positions of an activation F of a layer with C channels. The
+paper's N_l is C, its M_l is h w, and its F (N, M) is the transpose of F (h w, C) here.
 """
 
 import math
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from nst import colours, jobs, plan, precision, pyramid, runs, weights
+from nst.engine import colours, precision
+from nst.engine.costs import Term
+from nst.engine.evaluation import Evaluation
+from nst.engine.inputs import TransferInputs, prepare_inputs
+from nst.engine.objective import Objective
+from nst.engine.optimizers import Optimizer, OptimizerState, optimizer_class, taken_image
+from nst.engine.rows import row_blocks
+from nst.engine.scales import scale_factors, scale_iterations
+from nst.engine.step import Costs, Position, Step
+from nst.engine.tile_graph import TileGraphs
+from nst.engine.tiling import WHOLE
 from nst.errors import DivergedError, UsageError
-from nst.jobs import Job
-from nst.objective import Objective
-from nst.optimizers import LBFGS, Adam, AdamState, LBFGSState
-from nst.pictures import Pictures, resize
-from nst.precision import Precision
-from nst.run_folder import RunFolder
+from nst.pictures.resize import resize
 from nst.settings import START_WORDS, Settings
-from nst.step import Costs, Position, Step
-from nst.studio import Studio
-from nst.tile_graph import Graphs
-from nst.tiling import WHOLE, Plan
-from nst.vgg import VGG
-from nst.weights import Weights
+from nst.vgg.layers import channels, layers_up_to
+from nst.vgg.weights import Weights
 
 NOISE = 20.0  # the start image's noise is uniform in -NOISE..NOISE around the mean pixel
-
-
-def _ignore(anything: object) -> None:
-    pass
+BLOCK = 1024  # positions of a bfloat16 activation that are multiplied at a time
+FEWEST_BLOCKS = 8  # fewer would not average the rounding of their products
 
 
 # --- The network -----------------------------------------------------------------------------
+
+
+class VGG:
+    """A VGG network with fixed weights, cut after the deepest of ``outputs``.
+
+    The network of Simonyan and Zisserman (2015) without its classifier: each convolution is 3 x 3
+    with zero padding and a ReLU, each pool halves height and width, rounding up. The activation
+    called ``conv4_2`` is the one after its ReLU.
+    """
+
+    def __init__(
+        self,
+        weights: Weights,
+        outputs: Sequence[str],
+        pooling: str = "avg",
+        dtype: tf.DType = tf.float32,
+    ) -> None:
+        """Prepare the network.
+
+        outputs: names of the layers whose activations are wanted.
+        pooling: ``avg`` ([1], section Methods) or ``max``.
+        dtype: of the convolutions. conv1_1 is float32 always: it is less than a hundredth of the
+            work, and pixels rounded to eight bits of mantissa would be the largest error of all.
+        Raises WeightsError for a layer that the network lacks.
+        """
+        self.outputs = tuple(outputs)
+        self.dtype = dtype
+        self.layers = layers_up_to(weights.network, outputs)
+        self._pool = tf.nn.avg_pool2d if pooling == "avg" else tf.nn.max_pool2d
+        self._mean = tf.constant(weights.mean)
+        self._weights = {
+            layer: [
+                tf.constant(array, tf.float32 if layer == "conv1_1" else dtype)
+                for array in weights.layers[layer]
+            ]
+            for layer in self.layers
+            if layer in weights.layers
+        }
+
+    def __call__(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Return the activations of an image (H, W, 3), sRGB, 0..255.
+
+        {layer: (1, h, w, C) of ``dtype``} for ``outputs``.
+        """
+        activations = self.run(image, self.layers)
+        return {layer: activations[layer] for layer in self.outputs}
+
+    def run(self, x: tf.Tensor, layers: Sequence[str]) -> dict[str, tf.Tensor]:
+        """Return the activations of consecutive layers, {layer: (1, h, w, C) of ``dtype``}.
+
+        x: what comes before the first of ``layers``: an image (H, W, 3) as above, or an activation
+        (h, w, C) of ``dtype``.
+        """
+        x = x[tf.newaxis]  # (1, h, w, C)
+        activations = {}
+        for layer in layers:
+            if layer in self._weights:
+                if layer == "conv1_1":
+                    x = tf.cast(x, tf.float32) - self._mean  # (1, H, W, 3)
+                kernel, bias = self._weights[layer]  # (3, 3, C_in, C), (C,)
+                x = tf.nn.conv2d(x, kernel, strides=1, padding="SAME")  # (1, h, w, C)
+                x = tf.nn.relu(tf.cast(tf.nn.bias_add(x, bias), self.dtype))
+            else:
+                x = self._pool(x, ksize=2, strides=2, padding="SAME")  # (1, h / 2, w / 2, C)
+            activations[layer] = x
+        return activations
 
 
 def build_vgg(weights: Weights, settings: Settings, dtype: tf.DType = tf.float32) -> VGG:
@@ -54,115 +123,290 @@ def build_vgg(weights: Weights, settings: Settings, dtype: tf.DType = tf.float32
     return VGG(weights, settings.used_layers, settings.pooling, dtype)
 
 
+# --- The content cost --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ContentCost:
+    """J_content of one layer: 1/(4 h w C) * sum (F - P)^2, P of the content ([1], equation 1).
+
+    The paper has 1/2 in place of 1/(4 h w C), which makes the cost depend on the size.
+    """
+
+    channels: int
+    compares_positions = True
+
+    @property
+    def scale(self) -> float:
+        """1/(4 C)."""
+        return 1 / (4 * self.channels)
+
+    def sums(self, F: tf.Tensor, P: tf.Tensor, guide: tf.Tensor | None = None) -> tf.Tensor:
+        """Sum of the squared differences to the content, a scalar."""
+        difference = tf.cast(F, tf.float32) - tf.cast(P, tf.float32)  # (1, h, w, C)
+        return tf.reduce_sum(tf.square(difference))
+
+    def value(self, mean: tf.Tensor, target: None = None) -> tf.Tensor:
+        """J_content of the layer, a scalar. mean: ``sums`` divided by h w."""
+        return self.scale * mean
+
+    def dvalue(
+        self, mean: tf.Tensor, target: None, weight: float, positions: tf.Tensor
+    ) -> tf.Tensor:
+        """Derivative of weight * J_content with respect to ``sums``, a scalar."""
+        return weight * self.scale / positions
+
+    def gradient(
+        self, F: tf.Tensor, P: tf.Tensor, dsums: tf.Tensor, guide: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """dJ/dF = 2 dJ/dsum (F - P), (1, h, w, C) float32 ([1], equation 2).
+
+        Where F is 0 the ReLU before it stops the gradient, as the paper's case F < 0 says.
+        """
+        return 2 * dsums * (tf.cast(F, tf.float32) - tf.cast(P, tf.float32))
+
+
+# --- The Gram matrix ---------------------------------------------------------------------------
+
+
+def gram_matrix(F: tf.Tensor, guide: tf.Tensor | None = None) -> tf.Tensor:
+    """Correlations of the channels of a layer, G = F^T F, (C, C) float32 ([1], equation 3).
+
+    F: (1, h, w, C), any float type. guide: (h, w, 1), 0..1: how much each position counts, a guided
+    Gram matrix F^T diag(guide) F ([2], equation 5, whose guidance channel is the square root of
+    this guide). Not divided by h w, or by the sum of the guide.
+    """
+    features = tf.reshape(F, (-1, F.shape[-1]))  # (h w, C)
+    if features.dtype == tf.float16:  # its range is too small for sums
+        features = tf.cast(features, tf.float32)
+    guided = features
+    if guide is not None:
+        guided = features * tf.cast(tf.reshape(guide, (-1, 1)), features.dtype)  # (h w, C)
+    if features.dtype == tf.bfloat16:
+        return _gram_by_blocks(features, guided)
+    return tf.matmul(features, guided, transpose_a=True)  # (C, C)
+
+
+def _gram_by_blocks(features: tf.Tensor, guided: tf.Tensor) -> tf.Tensor:
+    """features^T guided of bfloat16, as products of blocks that are summed in float32.
+
+    Entries are off by some 1e-4 of their size, far less than by the bfloat16 of the activations, at
+    half the time of casting first. The positions behind the last whole block are cast, and all of
+    them if there are too few blocks.
+    """
+    depth = features.shape[-1]
+    blocks = tf.shape(features)[0] // BLOCK
+    blocks *= tf.cast(blocks >= FEWEST_BLOCKS, tf.int32)  # too few: none
+    end = blocks * BLOCK
+    products = tf.matmul(
+        tf.reshape(features[:end], (blocks, BLOCK, depth)),
+        tf.reshape(guided[:end], (blocks, BLOCK, depth)),
+        transpose_a=True,
+    )  # (blocks, C, C)
+    rest = tf.cast(features[end:], tf.float32)
+    guided_rest = tf.cast(guided[end:], tf.float32)
+    gram = tf.matmul(rest, guided_rest, transpose_a=True)  # (C, C)
+    return gram + tf.reduce_sum(tf.cast(products, tf.float32), axis=0)
+
+
+# --- The style cost ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class StyleCost:
+    """J_style of one layer: 1/(4 C^2) * sum (G - A)^2 ([1], equation 4).
+
+    G and A, of the image and of the style, are Gram matrices per position: the paper's 1/(h w)^2 is
+    in them, and each picture has its own h w. Of a region, h w is the sum of its guide.
+    """
+
+    channels: int
+    compares_positions = False
+
+    @property
+    def scale(self) -> float:
+        """1/(4 C^2)."""
+        return 1 / (4 * self.channels**2)
+
+    def sums(self, F: tf.Tensor, P: None = None, guide: tf.Tensor | None = None) -> tf.Tensor:
+        """The Gram matrix, (C, C)."""
+        return gram_matrix(F, guide)
+
+    def value(self, G: tf.Tensor, A: tf.Tensor) -> tf.Tensor:
+        """J_style of the layer, a scalar."""
+        return self.scale * tf.reduce_sum(tf.square(G - A))
+
+    def dvalue(self, G: tf.Tensor, A: tf.Tensor, weight: float, positions: tf.Tensor) -> tf.Tensor:
+        """Derivative of weight * J_style with respect to ``sums``, (C, C), symmetric."""
+        return weight * (2 * self.scale * (G - A) / positions)
+
+    def gradient(
+        self, F: tf.Tensor, P: None, dsums: tf.Tensor, guide: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """dJ/dF = 2 F dJ/dG, (1, h, w, C) ([1], equation 6).
+
+        Computed in the dtype of F, as nothing is summed over positions; in float32 for float16,
+        whose range is too small.
+        """
+        features = tf.reshape(F, (-1, F.shape[-1]))  # (h w, C)
+        if features.dtype == tf.float16:
+            features = tf.cast(features, tf.float32)
+        product = tf.matmul(features, tf.cast(2 * dsums, features.dtype))  # (h w, C)
+        if guide is not None:
+            product *= tf.cast(tf.reshape(guide, (-1, 1)), product.dtype)
+        return tf.reshape(product, tf.shape(F))
+
+
 # --- The total cost ----------------------------------------------------------------------------
 
 
-def build_objective(
-    content: np.ndarray | None,
-    style: np.ndarray | Sequence[np.ndarray],
-    weights: Weights,
-    settings: Settings | None = None,
-    *,
-    content_masks: Sequence[np.ndarray] = (),
-    style_masks: Sequence[np.ndarray] = (),
-    dtype: tf.DType = tf.float32,
-    plan: Plan = WHOLE,
-) -> Objective:
-    """Return the total cost J of ``settings``: image -> (costs, gradient), at full size.
+@dataclass(frozen=True)
+class TotalVariation:
+    """J_tv: mean over pixels, sum over colours, of absolute differences to right and lower pixels.
 
-    content, style, masks: as for ``transfer_style``. dtype: number type of the convolutions.
+    Anisotropic total variation (Rudin, Osher and Fatemi 1992).
     """
-    settings = settings or Settings()
-    graphs = Graphs(build_vgg(weights, settings, dtype), settings)
-    pictures = _pictures(content, style, settings, content_masks, style_masks)
-    return Objective(graphs, pictures, plan)
+
+    weight: float
+
+    def add_gradient(self, image: np.ndarray, gradient: np.ndarray) -> float:
+        """Return J_tv of an image, and add ``weight`` times its gradient to ``gradient``, in place.
+
+        image, gradient: (H, W, 3) float32, 0..255.
+        """
+        pixels = image.shape[0] * image.shape[1]
+        total = 0.0
+        for block in row_blocks(image):
+            rows = image[block.start : block.stop + 1]
+            inside = block.stop - block.start
+            for axis, part in ((0, rows), (1, rows[:inside])):
+                difference = np.diff(part, axis=axis)
+                total += float(np.abs(difference).sum(dtype=np.float64))
+                if self.weight:
+                    slope = np.sign(difference) * np.float32(self.weight / pixels)
+                    here = gradient[block.start : block.start + part.shape[0]]
+                    if axis == 0:
+                        here[:-1] -= slope
+                        here[1:] += slope
+                    else:
+                        here[:, :-1] -= slope
+                        here[:, 1:] += slope
+        return total / pixels
 
 
-def _pictures(
-    content: np.ndarray | None,
-    style: np.ndarray | Sequence[np.ndarray],
-    settings: Settings,
-    content_masks: Sequence[np.ndarray],
-    style_masks: Sequence[np.ndarray],
-) -> Pictures:
-    """What the transfer sees, at full size."""
-    styles = [style] if isinstance(style, np.ndarray) else list(style)
-    if settings.beta and not styles:
-        raise UsageError("style: give one, or beta 0")
-    if content is None:
-        if not isinstance(settings.image_size, tuple):
-            raise UsageError("content: give one, or alpha 0 and a pair (width, height), image_size")
-        size, seen = settings.image_size[::-1], None
-    else:
-        size, seen = content.shape[:2], colours.prepare(content, settings.preserve_colors)
-        mode = settings.preserve_colors
-        styles = [colours.prepare_style(of_style, content, mode) for of_style in styles]
-    return Pictures(size, seen, tuple(styles), tuple(content_masks), tuple(style_masks))
+class TotalCost:
+    """J = alpha J_content + beta J_style + tv_weight J_tv ([1], equation 7, with J_tv added).
+
+    J_content and J_style are sums over layers, each with its share. This is where the cost of each
+    part is chosen: another style cost is a class like StyleCost, and its name here.
+
+    Run with --overwrite after a change here: a run folder does not know the code of a cost.
+
+    The gradient, for every term (``nst.engine.tile_graph.TileGraph``, which does it by tiles):
+    sums of F -> J and dJ/dsums (``value``, ``dvalue``) -> dJ/dF (``gradient``) -> dJ/dimage, by
+    backpropagation through the network.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.weights = {"content": settings.alpha, "style": settings.beta}
+        self.image_cost = TotalVariation(settings.tv_weight)
+        content = [
+            Term("content", layer, ContentCost(channels(layer)), share, self.weights["content"])
+            for layer, share in settings.used_content_layers
+        ]
+        style = [
+            Term("style", layer, StyleCost(channels(layer)), share, self.weights["style"])
+            for layer, share in settings.used_style_layers
+        ]
+        self.terms = (*content, *style)
+
+    def costs(self, values: Mapping[str, float], image_cost: float) -> Costs:
+        """J and its parts. values: share * cost of each term, by key; image_cost: J_tv."""
+        content, style_layers = 0.0, dict[str, float]()
+        for term in self.terms:
+            if term.part == "content":
+                content += values[term.key]
+            else:
+                style_layers.setdefault(term.layer, 0.0)
+                style_layers[term.layer] += values[term.key]
+        style = sum(style_layers.values(), 0.0)
+        total = self.weights["content"] * content + self.weights["style"] * style
+        total += self.image_cost.weight * image_cost
+        return Costs(total, content, style, image_cost, tuple(style_layers.values()))
 
 
-# --- Optimisation ------------------------------------------------------------------------------
+def build_graphs(weights: Weights, settings: Settings, dtype: tf.DType = tf.float32) -> TileGraphs:
+    """Return the graphs of J of ``settings``, for pictures of any size and in any style."""
+    return TileGraphs(build_vgg(weights, settings, dtype), TotalCost(settings))
+
+
+# --- The start image ---------------------------------------------------------------------------
 
 
 def start_image(
-    pictures: Pictures, mean: np.ndarray, settings: Settings, start: np.ndarray | None = None
+    inputs: TransferInputs, mean: np.ndarray, settings: Settings, start: np.ndarray | None = None
 ) -> np.ndarray:
     """Return the image that the optimisation starts from, (H, W, 3) float32, 0..255.
 
-    mean: the mean pixel, (3,). start: (H, W, 3) of any size instead of ``settings.init``; it and
-    the first style are stretched to the size of ``pictures``.
     noisy_content is noise_ratio * U(-20, 20) + (1 - noise_ratio) * content, around the mean pixel.
+    mean: the mean pixel, (3,). start: (H, W, 3) of any size instead of ``settings.init``; it and
+    the first style are stretched to the size of ``inputs``.
     """
     if start is None and settings.init not in START_WORDS:
-        raise UsageError(f"init: the picture {settings.init} is to be given as start")
-    if start is None and settings.init == "style" and not pictures.styles:
-        raise UsageError("init: there is no style to start from")
-    if start is not None or settings.init == "style":
-        other = pictures.styles[0] if start is None else start
-        other = colours.prepare(other, settings.preserve_colors)
-        return np.array(resize(other, pictures.size), np.float32)
+        raise UsageError(f"init: {settings.init} is a picture file; give its pixels as start")
+    if start is None and settings.init == "style":
+        if not inputs.styles:
+            raise UsageError("init: there is no style to start from")
+        start = inputs.styles[0]
+    if start is not None:
+        start = colours.prepare(start, settings.preserve_colors)
+        return np.array(resize(start, inputs.size), np.float32)
     ratio = {"content": 0.0, "noise": 1.0}.get(settings.init, settings.noise_ratio)
-    content = mean if ratio == 1 else pictures.content
+    content = mean if ratio == 1 else inputs.content
+    if content is None:
+        raise UsageError("init: there is no content to start from")
     random = np.random.default_rng(settings.seed)
-    image = np.empty((*pictures.size, 3), np.float32)
+    image = np.empty((*inputs.size, 3), np.float32)
     # By rows, to need little memory.
-    for row, of_content in zip(image, np.broadcast_to(content, image.shape)):
-        noise = random.uniform(-NOISE, NOISE, row.shape)
-        row[:] = np.clip(mean + ratio * noise + (1 - ratio) * (of_content - mean), 0, 255)
+    for row, content_row in zip(image, np.broadcast_to(content, image.shape)):
+        noise = random.uniform(-NOISE, NOISE, row.shape)  # (W, 3)
+        row[:] = np.clip(mean + ratio * noise + (1 - ratio) * (content_row - mean), 0, 255)
     return image
 
 
-def build_optimizer(settings: Settings, size: tuple[int, int]) -> Adam | LBFGS:
+# --- The optimizer and the loop ----------------------------------------------------------------
+
+
+def build_optimizer(settings: Settings, size: tuple[int, int]) -> Optimizer:
     """Return the optimizer of ``settings`` for images of ``size``, (height, width)."""
-    if settings.optimizer == "adam":
-        return Adam(settings.learning_rate)
-    return LBFGS(plan.lbfgs_memory(size))
+    return optimizer_class(settings.optimizer).create(settings, size)
 
 
 def minimise(
     objective: Objective,
-    optimizer: Adam | LBFGS,
-    image: np.ndarray | None,
-    state: AdamState | LBFGSState | None = None,
+    optimizer: Optimizer,
+    image: np.ndarray,
+    state: Any = None,
     costs: Costs | None = None,
-) -> Iterator[tuple[Costs, AdamState | LBFGSState]]:
-    """Move an image (H, W, 3); after each evaluation yield the state, which holds the image taken
-    last, and the costs of this image.
+) -> Iterator[tuple[Costs, OptimizerState]]:
+    """Move an image (H, W, 3); at each step yield its costs and the state of the optimizer.
 
-    state, costs: what was yielded last, to go on from there instead of from ``image``.
+    Both are of the image taken last, which the state holds. A converged one is not evaluated again.
+
+    state, costs: what was yielded last, to resume from there; ``image`` is then the trial of state.
     """
     if state is None:
         state = optimizer.init(image)
-    else:
-        image = optimizer.trial(state)
     while True:
         if state.image is None or not np.array_equal(image, state.image):  # else it has converged
-            found, gradient = objective(image)
+            new_costs, gradient = objective(image)
             if not np.isfinite(gradient).all():
-                found = found._replace(total=math.nan)
-            image, state = optimizer.step(image, found.total, gradient, state)
-            gradient = None  # its memory is wanted for the next one
-            if state.accepted:
-                costs = found
+                new_costs = new_costs._replace(total=math.nan)
+            image, state = optimizer.step(image, new_costs.total, gradient, state)
+            del gradient  # free its memory for the next one
+            if costs is None or state.accepted:
+                costs = new_costs
+        assert costs is not None  # the first image was evaluated
         yield costs, state
 
 
@@ -176,9 +420,8 @@ def transfer_style(
     style_masks: Sequence[np.ndarray] = (),
     style_sizes: Sequence[float] = (),
     start: np.ndarray | None = None,
-    chosen: Precision | None = None,
-    plans: Sequence[Plan] | None = None,
-    graphs: Graphs | None = None,
+    evaluation: Evaluation | None = None,
+    graphs: TileGraphs | None = None,
     position: Position | None = None,
 ) -> Iterator[Step]:
     """Repaint ``content`` in the style of ``style``; yield the start image and every iteration.
@@ -188,64 +431,68 @@ def transfer_style(
     settings: weights of the cost, layers, start, epochs; the default settings if None.
     content_masks: (H, W) float32, 0..1, one for each style: where in the picture it is painted.
     style_masks: likewise, of the size of each style: where it is taken from.
-    style_sizes: the long side that each style was asked for, if its file was smaller; coarse scales
+    style_sizes: the long side requested for each style, if its file was smaller; coarse scales
         have it in proportion.
     start: (H, W, 3) image to start from instead of ``settings.init``, any size.
-    chosen: number type of the convolutions, if it was chosen already.
-    plans: how the evaluation of each scale is cut into tiles; the result does not depend on it.
-    graphs: of the same weights, settings and number type, made earlier.
-    position: of a Step of the same transfer, to go on after it: what follows is the same bit for
-        bit, given the same ``chosen`` and ``plans``.
+    evaluation: dtype, and how each scale is cut into tiles, on which the result depends only by
+        rounding; without it ``settings.precision``, and every scale as a whole.
+    graphs: of the same weights, settings and dtype, made earlier.
+    position: of a Step of the same transfer, to resume after it: what follows is the same bit for
+        bit, given the same ``evaluation``.
 
-    Each Step carries the costs of the very image it carries, but that with
-    ``preserve_colors="luminance"`` these are the costs before the colours were restored. Raises
-    WeightsError for a layer that the network lacks, UsageError for masks of another size or masks
-    or weights of another number than the styles, and DivergedError, without yielding it, for an
-    image whose cost is not finite.
+    The costs of a Step are those of its image; with ``preserve_colors="luminance"`` of the image
+    before its colours were restored. Raises
+    WeightsError for a layer that the network lacks, UsageError for masks of another size than the
+    pictures, and for masks or weights of another number than the styles, and DivergedError, without
+    yielding it, for an image whose cost is not finite.
     """
     settings = settings or Settings()
     began = time.perf_counter() - (position.seconds if position else 0.0)
     if graphs is None:
-        chosen = chosen or precision.choose(settings.precision)
-        graphs = Graphs(build_vgg(weights, settings, chosen.dtype), settings)
-    full = _pictures(content, style, settings, content_masks, style_masks)
-    full = replace(full, style_sizes=tuple(style_sizes))
-    factors = pyramid.factors(settings, full.size)
-    shares = pyramid.iterations(settings, len(factors))
-    for scale, (factor, iterations) in enumerate(zip(factors, shares), 1):
+        dtype = evaluation.dtype if evaluation else precision.choose(settings.precision).dtype.name
+        graphs = build_graphs(weights, settings, tf.dtypes.as_dtype(dtype))
+    full = prepare_inputs(content, style, settings, content_masks, style_masks, style_sizes)
+    factors = scale_factors(settings, full.size)
+    scales = zip(factors, scale_iterations(settings, len(factors)))
+    for scale, (factor, iterations) in enumerate(scales, 1):
         if position and position.iteration >= iterations.stop - 1:
-            continue
-        pictures = full.scaled(factor)
-        objective = Objective(graphs, pictures, plans[scale - 1] if plans else WHOLE)
-        of_content = None if content is None else resize(content, pictures.size)
+            continue  # this scale was finished
+        inputs = full.scaled(factor)
+        tilings = evaluation.tilings if evaluation else ()
+        objective = Objective(graphs, inputs, tilings[scale - 1] if tilings else WHOLE)
+        scaled_content = None if content is None else resize(content, inputs.size)
         # A new state for each scale: one that was carried over, resized, made L-BFGS three times
         # worse after as many iterations, and Adam one and a half times.
-        optimizer = build_optimizer(settings, pictures.size)
-        if position and position.scale == scale:
-            iterations = range(position.iteration + 1, iterations.stop)
-            evaluated = minimise(objective, optimizer, None, position.optimizer, position.costs)
+        optimizer = build_optimizer(settings, inputs.size)
+        state, costs = None, None
+        if position is None:
+            image = start_image(inputs, weights.mean, settings, start)
+        elif position.scale < scale:
+            image = resize(taken_image(position.state), inputs.size)
         else:
-            if position:
-                image = resize(position.optimizer.image, pictures.size)
-            else:
-                image = start_image(pictures, weights.mean, settings, start)
-            evaluated = minimise(objective, optimizer, image)
-            image = None
+            iterations = range(position.iteration + 1, iterations.stop)
+            state, costs = position.state, position.costs
+            image = optimizer.trial(state)
+        evaluations = minimise(objective, optimizer, image, state, costs)
+        del image, state  # free their memory
         for iteration in iterations:
-            costs, state = next(evaluated)
+            costs, state = next(evaluations)
             if not math.isfinite(costs.total):
-                by_step = settings.optimizer == "adam" and iteration > 0
-                slower = "lower --learning_rate, or " if by_step else ""
-                raise DivergedError(
-                    f"the cost is not finite at iteration {iteration}; {slower}use --precision "
-                    "float32"
-                )
-            picture = colours.restore(state.image, of_content, settings.preserve_colors)
-            seconds = time.perf_counter() - began
-            position = Position(iteration, scale, seconds, costs, state)
-            of = settings.epochs, scale, len(factors)
-            yield Step(iteration, *of, picture, costs, seconds, position)
-        del objective, evaluated  # their memory is wanted for the next scale
+                raise _diverged(settings, graphs.network.dtype, iteration)
+            picture = colours.restore(taken_image(state), scaled_content, settings.preserve_colors)
+            position = Position(iteration, scale, time.perf_counter() - began, costs, state)
+            yield Step(position, settings.epochs, len(factors), picture)
+        del objective, evaluations  # free their memory for the next scale
+
+
+def _diverged(settings: Settings, dtype: tf.DType, iteration: int) -> DivergedError:
+    advice = []
+    if optimizer_class(settings.optimizer).uses_learning_rate and iteration > 0:
+        advice.append("lower --learning_rate")
+    if dtype != tf.float32:
+        advice.append("use --precision float32")
+    text = ", or ".join(advice) or "use smaller weights of the cost"
+    return DivergedError(f"the cost is not finite at iteration {iteration}; {text}")
 
 
 def make_deterministic() -> None:
@@ -257,79 +504,10 @@ def make_deterministic() -> None:
     tf.config.experimental.enable_op_determinism()
 
 
-# --- A run with its folder ---------------------------------------------------------------------
+def __getattr__(name: str) -> Any:
+    """``from nst_utils import NeuralStyleTransfer``: late, as ``nst.api`` imports this module."""
+    if name == "NeuralStyleTransfer":
+        from nst import api
 
-
-def run_job(
-    job: Job,
-    say: Callable[[str], None] | None = None,
-    on_step: Callable[[Step], None] = _ignore,
-    on_start: Callable[[RunFolder], None] = _ignore,
-    studio: Studio | None = None,
-    brief: bool = False,
-    kept: dict[str, Any] | None = None,
-) -> RunFolder:
-    """Make the picture of ``job`` in its run folder, and return the folder.
-
-    A run that is finished already is left as it is, an unfinished one is taken up where it was
-    saved last; ``dry_run`` makes nothing. ``say`` gets lines for the user, None shows nothing;
-    ``on_start`` gets the folder when it is written for the first time, ``on_step`` every Step.
-    studio: what earlier jobs of this process used, to be used again. brief: say only what is not
-    as usual. kept: number type and tiles of an earlier run that is made again, the ``evaluation``
-    of its manifest. Raises NSTError; whatever stops a run, it can go on from where it was saved.
-    """
-    studio = studio or Studio(weights.find(job.settings.model_path, say))
-    return runs.run(job, studio, transfer_style, say or _ignore, on_step, on_start, brief, kept)
-
-
-def _to_stderr(line: str) -> None:
-    print(line, file=sys.stderr)
-
-
-class NeuralStyleTransfer:
-    """One content and one style picture, for use from Python.
-
-    content_path, style_path: picture files, or bare names in ``images/``; no content (None) with
-        ``alpha=0, image_size=(width, height)`` makes a texture.
-    model_path: VGG weights; None takes the first of the four sources (see README).
-    settings: any other field of ``Settings``, for instance ``image_size=512``; ``dry_run`` and
-        ``cluster`` have no meaning here.
-    folder: the run folder that ``run`` wrote last; its ``path``, its ``picture``.
-    """
-
-    def __init__(
-        self,
-        content_path: str | None,
-        style_path: str,
-        model_path: str | None = None,
-        **settings: object,
-    ) -> None:
-        self.settings = Settings(
-            content_image_filename=content_path,
-            style_image_filename=style_path,
-            model_path=model_path,
-            **settings,
-        )
-        self.folder: RunFolder | None = None
-
-    def run(
-        self,
-        num_iterations: int | None = None,
-        on_step: Callable[[Step], None] = lambda step: None,
-        say: Callable[[str], None] | None = _to_stderr,
-    ) -> np.ndarray:
-        """Make the picture in its run folder below ``output/``, as the command line does.
-
-        num_iterations: instead of ``epochs``. ``on_step`` gets every Step, ``say`` what the command
-        line prints first: pictures, network, precision; None shows nothing.
-        Returns the picture, (H, W, 3) uint8 sRGB. Raises NSTError.
-        """
-        settings = replace(self.settings, dry_run=False)
-        if num_iterations is not None:
-            settings = replace(settings, epochs=num_iterations)
-        from nst import gallery  # late: workers and the command line do without it here
-
-        self.folder = run_job(jobs.prepare(settings), say, on_step)
-        if gallery.lacks(self.folder.path):
-            gallery.write(self.folder.path.parent)
-        return self.folder.result()
+        return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

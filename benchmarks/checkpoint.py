@@ -1,6 +1,6 @@
 """What it costs to save a run: with checkpoints against without, in turn, everything else equal.
 
-Whole runs through ``nst_utils.run_job``, frames and logs included, in a folder of its own. The
+Whole runs through ``nst.api.run_job``, frames and logs included, in a folder of its own. The
 baseline is the same run with checkpoints that are not written. The share is of the best times.
 
     python benchmarks/checkpoint.py [--image_size 400] [--epochs 100] [--repeats 3] [--json FILE]
@@ -14,13 +14,16 @@ from unittest import mock
 from common import machine, report
 
 import nst_utils
-from nst import jobs, weights
-from nst.checkpoint import Checkpoints
+from nst.api import run_job
+from nst.runs.checkpoint import Checkpoints
+from nst.runs.job import read_job
+from nst.runs.session import Session, open_session
 from nst.settings import Settings
+from nst.vgg import weights
 
 
-def run(studio: nst_utils.Studio, chosen: Settings, saving: bool) -> tuple[float, int]:
-    """(seconds, bytes of the largest checkpoint) of a whole run."""
+def run(session: Session, values: dict, saving: bool) -> tuple[float, int]:
+    """(seconds, bytes of the largest checkpoint) of a whole run with the settings ``values``."""
     largest = 0
     whole = Checkpoints.save
 
@@ -32,9 +35,9 @@ def run(studio: nst_utils.Studio, chosen: Settings, saving: bool) -> tuple[float
             largest = max(largest, sum(path.stat().st_size for path in files))
 
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(Checkpoints, "save", save):
-        job = jobs.prepare(Settings(**{**chosen, "output_dir": folder}))
+        job = read_job(Settings(**{**values, "output_dir": folder}))
         began = time.perf_counter()
-        nst_utils.run_job(job, studio=studio)
+        run_job(job, session=session)
         return time.perf_counter() - began, largest
 
 
@@ -49,24 +52,24 @@ def main() -> None:
     parser.add_argument("--json", metavar="FILE", help="write the numbers there, too")
     options = parser.parse_args()
     nst_utils.make_deterministic()
-    studio = nst_utils.Studio(weights.find(None, print))
+    session = open_session(weights.find(None, print))
     facts = {**machine(), "options": vars(options), "optimizers": {}}
     for key in ("machine", "versions", "options"):
         print(f"{key:10} {facts[key]}")
     print(f"{'optimizer':10} {'without':>9} {'with':>9} {'share':>7} {'checkpoint':>11}")
     for optimizer in ("adam", "lbfgs"):
-        chosen = {
+        values = {
             "optimizer": optimizer,
             "content_image_filename": options.content,
             "image_size": options.image_size,
             "epochs": options.epochs,
             "print_every": options.print_every,
         }
-        run(studio, {**chosen, "epochs": 3}, True)  # traces the graphs
+        run(session, {**values, "epochs": 3}, True)  # traces the graphs
         times: dict[bool, list[float]] = {False: [], True: []}
         for _ in range(options.repeats):
             for saving, seconds in times.items():
-                took, size = run(studio, chosen, saving)
+                took, size = run(session, values, saving)
                 seconds.append(took)
         without, saved = min(times[False]), min(times[True])
         share = saved / without - 1

@@ -7,43 +7,42 @@ Seconds of one evaluation of the cost of one picture by the same tiles, spread o
 
 import argparse
 import time
-from functools import partial
 
 from common import enlarged, machine, report
 
 import nst_utils
-from nst import plan, weights
-from nst.cluster import Cluster
-from nst.objective import Objective
-from nst.pictures import Pictures
+from nst.cluster.connection import Cluster
+from nst.cluster.tiles import tile_session
+from nst.engine.forecast import choose_tilings
+from nst.engine.inputs import TransferInputs
+from nst.engine.objective import Objective
+from nst.runs.session import Session
 from nst.settings import Settings
-from nst.spread import TileGraphs
+from nst.vgg import weights
 
 
-def seconds(address: str, pictures: Pictures, chosen: Settings, repeats: int) -> tuple:
+def seconds(address: str, inputs: TransferInputs, settings: Settings, repeats: int) -> tuple:
     """(workers, tiles, best seconds of an evaluation) on the cluster at ``address``."""
-    studio = nst_utils.Studio(weights.find(None, print))
     with Cluster(address, print) as cluster:
-        spread = cluster.tile_studio(studio)
-        found = plan.choose(
-            chosen,
-            studio.network.network,
-            chosen.precision,
-            pictures.size,
-            [(style.shape[:2], max(style.shape)) for style in pictures.styles],
+        session = tile_session(cluster, Session(weights.find(None, print)))
+        forecast = choose_tilings(
+            settings,
+            session.network.network,
+            settings.precision,
+            inputs.size,
+            [(style.shape[:2], max(style.shape)) for style in inputs.styles],
             workers=2,  # the same tiles for both
         )[-1]
-        dtype = nst_utils.tf.dtypes.as_dtype(chosen.precision)
-        vgg = nst_utils.build_vgg(studio.network, chosen, dtype)
-        objective = Objective(partial(TileGraphs, cluster)(vgg, chosen), pictures, found.plan)
-        objective(pictures.content)
+        dtype = nst_utils.tf.dtypes.as_dtype(settings.precision)
+        objective = Objective(session.graphs(settings, dtype), inputs, forecast.tiling)
+        objective(inputs.content)
         best = None
         for _ in range(repeats):
             began = time.perf_counter()
-            objective(pictures.content)
-            took = time.perf_counter() - began
-            best = took if best is None else min(best, took)
-        return spread.workers, found.tiles, best
+            objective(inputs.content)
+            duration = time.perf_counter() - began
+            best = duration if best is None else min(best, duration)
+        return session.workers, forecast.tiles, best
 
 
 def main() -> None:
@@ -61,8 +60,8 @@ def main() -> None:
     content, style = (
         enlarged(name, options.image_size) for name in ("temple.jpg", "starlit_harbour.jpg")
     )
-    pictures = Pictures(content.shape[:2], content, (style,))
-    chosen = Settings(tile_size=options.tile_size, precision="float32")
+    inputs = TransferInputs(content.shape[:2], content, (style,))
+    settings = Settings(tile_size=options.tile_size, precision="float32")
     facts = {**machine(), "options": vars(options), "workers": {}}
     for key in ("machine", "versions", "options"):
         print(f"{key:10} {facts[key]}")
@@ -72,13 +71,13 @@ def main() -> None:
         for _ in range(nodes - 1):
             made.add_node(num_cpus=1)
         try:
-            workers, tiles, took = seconds(made.address, pictures, chosen, options.repeats)
+            workers, tiles, duration = seconds(made.address, inputs, settings, options.repeats)
         finally:
             made.shutdown()
-        alone = alone or took
-        facts["workers"][workers] = {"tiles": tiles, "seconds": took}
-        text = f"{alone / took:.2f} times as fast as one"
-        print(f"{workers} workers, {' + '.join(map(str, tiles))} tiles: {took:.2f} s, {text}")
+        alone = alone or duration
+        facts["workers"][workers] = {"tiles": tiles, "seconds": duration}
+        text = f"{alone / duration:.2f} times as fast as one"
+        print(f"{workers} workers, {' + '.join(map(str, tiles))} tiles: {duration:.2f} s, {text}")
     report(facts, options.json)
 
 

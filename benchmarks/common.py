@@ -18,12 +18,13 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 from PIL import Image, ImageDraw, ImageFont  # noqa: E402
 
-from nst import images  # noqa: E402
-from nst.encode import to_pixels  # noqa: E402
-from nst.pictures import resize, scaled_size  # noqa: E402
-from nst.step import Step  # noqa: E402
+from nst.engine.step import Step  # noqa: E402
+from nst.pictures.find import find_picture  # noqa: E402
+from nst.pictures.read import read_picture  # noqa: E402
+from nst.pictures.resize import resize, scaled_size  # noqa: E402
+from nst.pictures.write import to_pixels  # noqa: E402
 
-logging.getLogger("tensorflow").setLevel(logging.ERROR)  # its remarks on tracing
+logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of tracing
 
 PAIRS = (
     ("temple.jpg", "starlit_harbour.jpg"),
@@ -36,7 +37,7 @@ LETTERS = 14  # pixels
 
 def enlarged(name: str, long_side: int) -> np.ndarray:
     """A picture file, or one of images/, at any long side: (H, W, 3) float32."""
-    rgb = images.read(images.find(name, "pairs")).rgb
+    rgb = read_picture(find_picture(name, "pairs")).rgb
     return resize(rgb, scaled_size(rgb.shape, long_side / max(rgb.shape))).astype(np.float32)
 
 

@@ -1,8 +1,8 @@
 """Seconds for one evaluation: the cost and its gradient with respect to the picture.
 
 Compares our objective with a plain one in float32, written as TensorFlow's documentation would
-(the baseline), on the same machine, pictures and weights, in one process; and tells the rate of a
-large matrix product, the most that the machine can do.
+(the baseline), on the same machine, pictures and weights, in one process. Prints the rate of a
+large matrix product, too: the most that the machine can do.
 
     python benchmarks/evaluation.py [--image_size 400] [--repeats 20] [--json FILE]
 """
@@ -17,11 +17,12 @@ import tensorflow as tf
 from common import enlarged, machine, report
 
 import nst_utils
-from nst import weights
-from nst.networks import layers_up_to
-from nst.pictures import Pictures
+from nst.api import build_objective
+from nst.engine.inputs import TransferInputs
+from nst.engine.tiling import WHOLE, Tiling
 from nst.settings import Settings
-from nst.tiling import WHOLE, Plan
+from nst.vgg import weights
+from nst.vgg.layers import layers_up_to
 
 PRODUCT = 4096  # rows of the square matrices
 
@@ -32,15 +33,15 @@ def plain(network: weights.Weights, content: np.ndarray, style: np.ndarray) -> C
     style_layers = dict(settings.style_layers)
 
     def activations(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        x, found = (image - network.mean)[tf.newaxis], {}
+        x, outputs = (image - network.mean)[tf.newaxis], {}
         for layer in layers_up_to(network.network, style_layers):
             if layer in network.layers:
                 kernel, bias = network.layers[layer]
                 x = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), bias))
             else:
                 x = tf.nn.avg_pool2d(x, 2, 2, "SAME")
-            found[layer] = x
-        return found
+            outputs[layer] = x
+        return outputs
 
     def gram(x: tf.Tensor) -> tf.Tensor:
         features = tf.reshape(x, (-1, x.shape[-1]))
@@ -53,10 +54,10 @@ def plain(network: weights.Weights, content: np.ndarray, style: np.ndarray) -> C
     def evaluate(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
             tape.watch(image)
-            found = activations(image)
-            total = 10 * tf.reduce_mean((found["conv4_2"] - target) ** 2) / 4
+            outputs = activations(image)
+            total = 10 * tf.reduce_mean((outputs["conv4_2"] - target) ** 2) / 4
             for layer in style_layers:
-                total += 40 * 0.2 * tf.reduce_mean((gram(found[layer]) - grams[layer]) ** 2) / 4
+                total += 40 * 0.2 * tf.reduce_mean((gram(outputs[layer]) - grams[layer]) ** 2) / 4
         return total, tape.gradient(total, image)
 
     return evaluate
@@ -108,15 +109,15 @@ def main() -> None:
     content, style = (
         enlarged(name, options.image_size) for name in ("temple.jpg", "starlit_harbour.jpg")
     )
-    pictures = Pictures(content.shape[:2], content, (style,))
-    image = nst_utils.start_image(pictures, network.mean, settings)
+    inputs = TransferInputs(content.shape[:2], content, (style,))
+    image = nst_utils.start_image(inputs, network.mean, settings)
     baseline = plain(network, content, style)
     candidates = {"plain float32": lambda x: [part.numpy() for part in baseline(tf.constant(x))]}
-    tiled = Plan((("pool2", options.tile_size), (None, None)))
+    tiled = Tiling((("pool2", options.tile_size), (None, None)))
     for dtype in (tf.float32, tf.bfloat16):
-        for name, plan in (("", WHOLE), (f" tiles {options.tile_size}", tiled)):
-            candidates[f"ours {dtype.name}{name}"] = nst_utils.build_objective(
-                content, style, network, settings, dtype=dtype, plan=plan
+        for name, tiling in (("", WHOLE), (f" tiles {options.tile_size}", tiled)):
+            candidates[f"ours {dtype.name}{name}"] = build_objective(
+                content, style, network, settings, dtype=dtype, tiling=tiling
             )
     work = operations(settings, content.shape, network)
     times = {name: seconds(lambda f=f: f(image), options.repeats) for name, f in candidates.items()}

@@ -13,8 +13,8 @@ from pathlib import Path
 from common import enlarged, last, save_sheet
 
 import nst_utils
-from nst import weights
 from nst.settings import Settings
+from nst.vgg import weights
 
 CONTENT_LAYERS = ("conv1_2", "conv2_2", "conv3_2", "conv4_2", "conv5_2")
 STYLE_LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")

@@ -9,9 +9,9 @@ from pathlib import Path
 from common import enlarged, last, pairs, save_sheet
 
 import nst_utils
-from nst import weights
 from nst.presets import PRESETS
 from nst.settings import Settings
+from nst.vgg import weights
 
 
 def main() -> None:

@@ -1,8 +1,9 @@
 """What it costs to watch a run: with the live view, looked at, against without, in turn.
 
-Whole runs through ``nst_utils.run_job``, in a folder of their own. The page is asked for its state
-and its picture once a second, as a browser does, by a process of its own; with --chromium, a real
-one shows it instead (whose own work counts, too). The share is of the median times of iterations.
+Whole runs through ``nst.runs.run.run_job``, in a folder of their own. The page is asked for its
+state and its picture once a second, as a browser does, by a process of its own; with --chromium, a
+real one shows it instead (whose own work counts, too). The share is of the median times of
+iterations.
 
     python benchmarks/live.py [--image_size 400] [--epochs 80] [--repeats 5] [--chromium]
 """
@@ -16,10 +17,15 @@ import tempfile
 from common import machine, report
 
 import nst_utils
-from nst import jobs, weights
-from nst.batch import plan
-from nst.live import Live
+from nst.cli.live import Live
+from nst.engine.step import Step
+from nst.runs.batch import plan_batch
+from nst.runs.folder import RunFolder
+from nst.runs.job import read_job
+from nst.runs.run import run_job
+from nst.runs.session import Session, open_session
 from nst.settings import Settings
+from nst.vgg import weights
 
 READER = """
 import sys, time, urllib.request
@@ -32,33 +38,33 @@ while True:
 CHROMIUM = ("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0")
 
 
-def run(studio: nst_utils.Studio, chosen: dict, reader: tuple[str, ...] | None) -> float:
-    """Seconds of an iteration, of a whole run that ``reader`` looks at."""
+def run(session: Session, values: dict, reader: tuple[str, ...] | None) -> float:
+    """Seconds of an iteration, of a whole run that ``reader`` looks at. values: settings."""
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(**{**chosen, "output_dir": folder})
-        job, (task,) = jobs.prepare(settings), plan(settings).tasks
-        steps = []
+        settings = Settings(**{**values, "output_dir": folder})
+        job, (task,) = read_job(settings), plan_batch(settings).tasks
+        steps: list[Step] = []
         if reader is None:
-            nst_utils.run_job(job, on_step=steps.append, studio=studio)
+            run_job(job, session, on_step=steps.append)
         else:
             live = Live(0, lambda: None, settings)
-            watching = subprocess.Popen(
+            process = subprocess.Popen(
                 [*reader, live.url], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )
 
-            def on_step(step: nst_utils.Step) -> None:
+            def on_start(folder: RunFolder) -> None:
+                live.start(task, folder)
+
+            def on_step(step: Step) -> None:
                 live.step(task, step)
                 steps.append(step)
 
-            def on_start(folder: nst_utils.RunFolder) -> None:
-                live.start(task, folder)
-
             try:
-                nst_utils.run_job(job, on_step=on_step, on_start=on_start, studio=studio)
+                run_job(job, session, on_start=on_start, on_step=on_step)
             finally:
-                watching.kill()
-                watching.wait()
-            if not live.looked_at:
+                process.kill()
+                process.wait()
+            if not live.is_watched:
                 sys.exit("nobody looked at the page")
             live.close()
         seconds = [step.seconds for step in steps[len(steps) // 3 :]]  # a browser starts meanwhile
@@ -75,17 +81,17 @@ def main() -> None:
     parser.add_argument("--json", metavar="FILE", help="write the numbers there, too")
     options = parser.parse_args()
     nst_utils.make_deterministic()
-    studio = nst_utils.Studio(weights.find(None, print))
+    session = open_session(weights.find(None, print))
     facts = {**machine(), "options": vars(options)}
     for key in facts:
         print(f"{key:10} {facts[key]}")
     reader = CHROMIUM if options.chromium else (sys.executable, "-c", READER)
-    chosen = {"image_size": options.image_size, "epochs": options.epochs, "print_every": 1000}
-    run(studio, {**chosen, "epochs": 3}, None)  # traces the graphs
+    values = {"image_size": options.image_size, "epochs": options.epochs, "print_every": 1000}
+    run(session, {**values, "epochs": 3}, None)  # traces the graphs
     times: dict[str, list[float]] = {"without": [], "looked at": []}
     for _ in range(options.repeats):
-        times["without"].append(run(studio, chosen, None))
-        times["looked at"].append(run(studio, chosen, reader))
+        times["without"].append(run(session, values, None))
+        times["looked at"].append(run(session, values, reader))
     for name, seconds in times.items():
         each = ", ".join(f"{1000 * value:.1f}" for value in seconds)
         print(f"{name:10} {1000 * statistics.median(seconds):.1f} ms an iteration ({each})")

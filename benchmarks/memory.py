@@ -1,7 +1,7 @@
 """Peak memory of whole runs against the size of the picture, each in a fresh process.
 
-For each size, the plan that the budget asks for is compared with the whole picture at once (the
-baseline) where that fits this machine, and with what was foretold.
+For each size, the tiling that is chosen for a budget is compared with the whole picture at once
+(the baseline) where that fits this machine, and with the forecast.
 
     python benchmarks/memory.py [--megapixels 0.5 2 12] [--max_memory 1G 4G] [--json FILE]
 """
@@ -48,7 +48,7 @@ def run(folder: Path, megapixels: float, budget: str, epochs: int) -> dict:
         "precision": manifest["precision"],
         "tiles": manifest["scales"][-1]["tiles"],
         "peak_bytes": manifest["peak_memory_bytes"],
-        "foretold_bytes": manifest["foretold_memory_bytes"],
+        "forecast_bytes": manifest["foretold_memory_bytes"],
         "seconds_per_epoch": manifest["seconds"] / (epochs + 1),
         "seconds_of_process": time.monotonic() - began,
     }
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--json", metavar="FILE", help="write the numbers there, too")
     options = parser.parse_args()
     print(f"machine  {platform.machine()}, {os.cpu_count()} processors; epochs {options.epochs}")
-    print(f"{'megapixels':>10} {'budget':>7} {'tiles':>9} {'peak':>8} {'foretold':>9} ", end="")
+    print(f"{'megapixels':>10} {'budget':>7} {'tiles':>9} {'peak':>8} {'forecast':>9} ", end="")
     print(f"{'s/epoch':>8} {'of whole':>9}")
     rows = []
     with tempfile.TemporaryDirectory() as folder:
@@ -79,9 +79,9 @@ def main() -> None:
                     print(row["error"])
                     continue
                 whole = whole or row["peak_bytes"]
-                cut = "+".join(map(str, row["tiles"]))
-                peak, foretold = row["peak_bytes"] / 1e9, row["foretold_bytes"] / 1e9
-                print(f"{cut:>9} {peak:7.2f}G {foretold:8.2f}G ", end="")
+                tiles = "+".join(map(str, row["tiles"]))
+                peak, forecast = row["peak_bytes"] / 1e9, row["forecast_bytes"] / 1e9
+                print(f"{tiles:>9} {peak:7.2f}G {forecast:8.2f}G ", end="")
                 print(
                     f"{row['seconds_per_epoch']:8.2f} {row['peak_bytes'] / whole:9.2f}", flush=True
                 )

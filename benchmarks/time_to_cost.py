@@ -20,19 +20,20 @@ from common import enlarged, machine, pairs, report
 from evaluation import plain
 
 import nst_utils
-from nst import weights
-from nst.optimizers import Adam
-from nst.pictures import Pictures
+from nst.api import build_objective
+from nst.engine.inputs import TransferInputs
+from nst.engine.optimizers import Adam
 from nst.presets import PRESETS
 from nst.settings import Settings
+from nst.vgg import weights
 
 
-def baseline(network: weights.Weights, pictures: Pictures) -> Iterator[np.ndarray]:
+def baseline(network: weights.Weights, inputs: TransferInputs) -> Iterator[np.ndarray]:
     """Adam on the plain float32 objective: the start image, and the one after each iteration."""
     settings = Settings()
-    evaluate = plain(network, pictures.content, pictures.styles[0])
+    evaluate = plain(network, inputs.content, inputs.styles[0])
     optimizer = Adam(settings.learning_rate)
-    image = nst_utils.start_image(pictures, network.mean, settings)
+    image = nst_utils.start_image(inputs, network.mean, settings)
     state = optimizer.init(image)
     while True:
         yield image
@@ -40,10 +41,10 @@ def baseline(network: weights.Weights, pictures: Pictures) -> Iterator[np.ndarra
         image, state = optimizer.step(image, float(cost), gradient, state)
 
 
-def preset(name: str, network: weights.Weights, pictures: Pictures) -> Iterator[np.ndarray]:
+def preset(name: str, network: weights.Weights, inputs: TransferInputs) -> Iterator[np.ndarray]:
     """The pictures of the finest scale of a preset."""
     settings = Settings(preset=name)
-    for step in nst_utils.transfer_style(pictures.content, pictures.styles, network, settings):
+    for step in nst_utils.transfer_style(inputs.content, inputs.styles, network, settings):
         if step.scale == step.scales:
             yield step.image
 
@@ -63,40 +64,40 @@ def timed(images: Iterator[np.ndarray]) -> Iterator[tuple[float, np.ndarray]]:
 def measure(
     cost: Callable[[np.ndarray], float],
     network: weights.Weights,
-    pictures: Pictures,
+    inputs: TransferInputs,
     iterations: list[int],
     presets: list[str],
 ) -> dict:
     """Baseline and presets on one pair."""
     goals = {}
-    for number, (seconds, image) in enumerate(timed(baseline(network, pictures))):
+    for number, (seconds, image) in enumerate(timed(baseline(network, inputs))):
         if number in iterations:
             goals[number] = {"J": cost(image), "seconds": seconds}
         if number == max(iterations):
             break
-    found = {}
+    results = {}
     for name in presets:
         reached, lowest = dict.fromkeys(goals), math.inf
-        for seconds, image in timed(preset(name, network, pictures)):
+        for seconds, image in timed(preset(name, network, inputs)):
             lowest = min(lowest, cost(image))
             for number, goal in goals.items():
                 if reached[number] is None and lowest <= goal["J"]:
                     reached[number] = seconds
-        found[name] = {"reached": reached, "J": lowest, "seconds": seconds}
-    return {"baseline": goals, "presets": found}
+        results[name] = {"reached": reached, "J": lowest, "seconds": seconds}
+    return {"baseline": goals, "presets": results}
 
 
-def show(found: dict) -> None:
-    """Print what was measured on one pair."""
-    for number, goal in found["baseline"].items():
-        done = f"J {goal['J']:.3e} after {goal['seconds']:.1f} s"
-        print(f"  plain float32 Adam, {number:5} iterations: {done}")
-    for name, result in found["presets"].items():
+def show(results: dict) -> None:
+    """Print the measurements of one pair."""
+    for number, goal in results["baseline"].items():
+        reached = f"J {goal['J']:.3e} after {goal['seconds']:.1f} s"
+        print(f"  plain float32 Adam, {number:5} iterations: {reached}")
+    for name, result in results["presets"].items():
         print(f"  {name:9} ends with J {result['J']:.3e} after {result['seconds']:.1f} s")
         for number, seconds in result["reached"].items():
             text = "never"
             if seconds is not None:
-                ratio = found["baseline"][number]["seconds"] / seconds
+                ratio = results["baseline"][number]["seconds"] / seconds
                 text = f"after {seconds:.1f} s, {ratio:.1f} times as fast"
             print(f"{'':12}reaches the J of {number} iterations {text}")
 
@@ -118,18 +119,18 @@ def main() -> None:
         print(f"{key:11} {facts[key]}")
     for pair in pairs(options.pairs):
         content, style = (enlarged(name, options.image_size) for name in pair)
-        pictures = Pictures(content.shape[:2], content, (style,))
-        objective = nst_utils.build_objective(content, style, network)
-        found = measure(
+        inputs = TransferInputs(content.shape[:2], content, (style,))
+        objective = build_objective(content, style, network)
+        results = measure(
             lambda image, of=objective: of(np.clip(image, 0, 255))[0].total,
             network,
-            pictures,
+            inputs,
             options.iterations,
             options.presets,
         )
-        facts["pairs"][" + ".join(pair)] = found
+        facts["pairs"][" + ".join(pair)] = results
         print(f"\n{' + '.join(pair)}")
-        show(found)
+        show(results)
     report(facts, options.json)
 
 

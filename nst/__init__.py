@@ -1,3 +1,21 @@
-"""What the algorithm in ``nst_utils`` stands on, one job per file."""
+"""The code behind ``nst_main.py`` and ``nst_utils.py``, one folder for each responsibility.
 
-__version__ = "0.1.0"
+    errors, text, files, silence   exit codes; texts for users; whole files or none; quiet libraries
+    vgg/          layers, weight files and their readers
+    settings      every option: default, range, help (beside it presets, parsers, command_line)
+    layout        names of the files of a run folder
+    pictures/     picture files in and out
+    engine/       cost and gradient of a picture of any size, and what moves it
+    nst_utils.py  THE METHOD          pages/  report, gallery, plot, animation
+    runs/         one job or many: a run folder for each, resumed after a stop
+    api, cluster/, cli/   use from Python; several machines; what the user sees
+    nst_main.py   options -> Settings -> one command from its plan to its exit code
+
+Each line may import from the lines above it, never from below (tests/test_layers.py); but
+``nst_utils`` offers ``nst.api.NeuralStyleTransfer`` to users.
+"""
+
+from pathlib import Path
+
+__version__ = "0.6.0"  # moves with every change of pictures: see CHANGELOG.md
+ROOT = Path(__file__).resolve().parent.parent  # the folder of nst_main.py

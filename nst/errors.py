@@ -1,14 +1,14 @@
-"""What can go wrong, and the exit code of each: the tool's published interface.
+"""The errors that users meet, and their exit codes, which are part of the public interface.
 
-Every message names the file or the setting, says what is wrong, and how to mend it.
-Exceptions become a line on stderr and an exit code in one place, ``nst_main``.
+Every message names the file or the setting, says what is wrong and how to fix it. ``nst_main``
+alone turns these exceptions into a line on stderr and an exit code.
 """
 
 from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """Exit codes of ``nst_main.py``. Scripts depend on them: never renumber."""
+    """Exit codes of ``nst_main.py``. Scripts depend on them: never renumber them."""
 
     DONE = 0
     SOME_FAILED = 1
@@ -25,25 +25,25 @@ class ExitCode(IntEnum):
 
 
 class NSTError(Exception):
-    """An error that the user can mend; its message is one line for the user."""
+    """An error that the user can fix. Its message is one line."""
 
     exit_code = ExitCode.BUG
 
 
 class UsageError(NSTError):
-    """A setting is out of its range, or two settings contradict each other."""
+    """A setting is out of range, or settings contradict each other."""
 
     exit_code = ExitCode.USAGE
 
 
 class PictureError(NSTError):
-    """An input picture is missing, unreadable, damaged or no picture."""
+    """An input picture is missing, unreadable, damaged, or not a picture."""
 
     exit_code = ExitCode.PICTURE
 
 
 class WeightsError(NSTError):
-    """VGG weights are missing, damaged, not understood, or lack a layer."""
+    """VGG weights are missing, damaged, of unknown format, or lack a layer."""
 
     exit_code = ExitCode.WEIGHTS
 
@@ -55,11 +55,11 @@ class OutputError(NSTError):
 
 
 class FullError(OutputError):
-    """The disk is full, or can no longer be written."""
+    """The disk is full or read-only: no later write can succeed either."""
 
 
 class MemoryLimitError(NSTError):
-    """The picture asked for does not fit in memory."""
+    """The picture does not fit in memory."""
 
     exit_code = ExitCode.MEMORY
 
@@ -71,6 +71,6 @@ class DivergedError(NSTError):
 
 
 class ClusterError(NSTError):
-    """The cluster cannot be reached, or has nothing to work with."""
+    """The cluster cannot be reached or has no resources."""
 
     exit_code = ExitCode.CLUSTER

@@ -1,23 +1,31 @@
-"""Parsers of settings: from a value, or the text of a command line, to the value that is used.
+"""Parsers of settings: a value, or its text on a command line -> the validated value.
 
-Each raises ValueError with a sentence that goes on after the name of the setting.
+Each raises ValueError with a message to be put after the name of the setting. ``setting`` declares
+a setting with its parser, ``parse_setting`` applies the parser.
 """
 
 import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import Field, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from nst import networks
+from nst.errors import UsageError
+from nst.vgg.layers import layer_names
+
+LONGEST = 300  # characters of an error message, which may quote a long value
+N = TypeVar("N", int, float)
 
 
 @dataclass(frozen=True)
-class Number:
-    """A parser for finite numbers of ``kind`` in [low, high], or (low, high] if ``above_low``."""
+class Number(Generic[N]):
+    """A parser for finite numbers of type ``kind`` in [low, high], or (low, high] if ``above_low``.
 
-    kind: type
+    With ``kind`` int a float must be a whole number.
+    """
+
+    kind: type[N]
     low: float
     high: float
     above_low: bool = False
@@ -30,22 +38,28 @@ class Number:
             return f"{noun} above {self.low:g} and up to {self.high:,.12g}"
         return f"{noun} from {self.low:g} to {self.high:,.12g}"
 
-    def __call__(self, value: Any) -> float:
-        """Return ``value`` (a number or its text) as ``kind``; ValueError outside the range."""
-        try:
-            number = self.kind(value)
-            whole = self.kind is float or number == float(value)
-        except (TypeError, ValueError, OverflowError):
-            whole = False
-        if (
-            not whole
-            or isinstance(value, bool)
-            or not math.isfinite(number)
-            or not self.low <= number <= self.high
-            or (self.above_low and number == self.low)
-        ):
+    def __call__(self, value: Any) -> N:
+        """Return ``value``, a number or its text, as ``kind``; ValueError outside the range."""
+        number = self._convert(value)
+        if number is None or not self._in_range(number):
             raise ValueError(f"must be {self.range}, not {str(value)!r}")
         return number
+
+    def _convert(self, value: Any) -> N | None:
+        """``value`` as ``kind``; None if that is no number, or would cut off a fraction."""
+        if isinstance(value, bool):
+            return None
+        try:
+            number = self.kind(value)
+            is_exact = self.kind is float or number == float(value)
+        except (TypeError, ValueError, OverflowError):
+            return None
+        return number if is_exact else None
+
+    def _in_range(self, number: N) -> bool:
+        if self.above_low and number == self.low:
+            return False
+        return math.isfinite(number) and self.low <= number <= self.high
 
 
 @dataclass(frozen=True)
@@ -60,7 +74,7 @@ class Choice:
         return ", ".join(self.words[:-1]) + " or " + self.words[-1]
 
     def __call__(self, value: Any) -> str:
-        """Return ``value`` if it is one of the words, else raise ValueError."""
+        """Return ``value`` if it is one of the words; ValueError otherwise."""
         if value not in self.words:
             raise ValueError(f"must be {self.range}, not {str(value)!r}")
         return value
@@ -68,13 +82,13 @@ class Choice:
 
 @dataclass(frozen=True)
 class OrWord:
-    """A parser for what ``parse`` takes, or one word."""
+    """A parser for a whole number or one word."""
 
     word: str
-    parse: Number
+    parse: Number[int]
 
-    def __call__(self, value: Any) -> Any:
-        """Return the word or what the parser makes of ``value``; ValueError if it is neither."""
+    def __call__(self, value: Any) -> int | str:
+        """Return the word, or the number of ``value``; ValueError if it is neither."""
         try:
             return value if value == self.word else self.parse(value)
         except ValueError:
@@ -87,7 +101,7 @@ PIXELS = Number(int, 1, 100_000)
 
 
 def image_size(value: Any) -> int | str | tuple[int, int]:
-    """A long side in pixels, the word ``original``, or WIDTHxHEIGHT as a pair of pixels."""
+    """Return the long side in pixels, the word ``original``, or (width, height) in pixels."""
     try:
         if value == "original":
             return value
@@ -103,22 +117,21 @@ def image_size(value: Any) -> int | str | tuple[int, int]:
 
 
 def file_name(value: Any) -> str:
-    """A path as text; ValueError if it is empty or no path at all."""
+    """Return a path as text; ValueError if it is empty or cannot be a path."""
     try:
         if not isinstance(value, str | Path) or not os.fsencode(value) or "\0" in str(value):
             raise ValueError
-    except ValueError:  # also of what no file system can encode
+    except ValueError:  # also raised by fsencode for unencodable text
         raise ValueError(f"must be the name of a file or folder, not {str(value)!r}") from None
     return str(value)
 
 
 def layer_weights(value: Any) -> tuple[tuple[str, float], ...]:
-    """Layers with their weights, from names such as ``conv4_1`` and ``conv4_1:0.5``.
+    """Return the layers with their weights, scaled to sum to 1; raises ValueError.
 
-    A layer without a weight counts 1; the weights are scaled to sum to 1. Pairs (layer, weight)
-    are taken too. Raises ValueError.
+    value: names such as ``conv4_1``, with weight 1, or ``conv4_1:0.5``; or (layer, weight) pairs.
     """
-    pairs = []
+    pairs: list[tuple[str, float]] = []
     if not isinstance(value, str | list | tuple):
         raise ValueError(f"must be layers, or pairs of layer and weight, not {value!r}")
     for item in [value] if isinstance(value, str) else value:
@@ -128,7 +141,7 @@ def layer_weights(value: Any) -> tuple[tuple[str, float], ...]:
             name, colon, weight = item[0], ":", item[1]
         else:
             raise ValueError(f"must be layers, or pairs of layer and weight, not {item!r}")
-        if name not in networks.layers("VGG-19"):
+        if name not in layer_names("VGG-19"):
             raise ValueError(f"must name VGG layers such as conv4_2 or pool3, not {name!r}")
         if name in dict(pairs):
             raise ValueError(f"must name each layer once, but {name} is there twice")
@@ -139,30 +152,30 @@ def layer_weights(value: Any) -> tuple[tuple[str, float], ...]:
     if not pairs:
         raise ValueError("must name at least one layer")
     total = math.fsum(weight for _, weight in pairs)
-    if abs(total - 1) < 1e-9:  # weights that were scaled before stay as they are
+    if abs(total - 1) < 1e-9:  # scaled before: rounding must not change the weights again
         return tuple(pairs)
     return tuple((name, weight / total) for name, weight in pairs)
 
 
 @dataclass(frozen=True)
 class Optional:
-    """A parser that leaves None, 'not given', as it is."""
+    """A parser that passes None, for 'not given'."""
 
     parse: Callable[[Any], Any]
 
     def __call__(self, value: Any) -> Any:
-        """Return None or what the parser makes of ``value``."""
+        """Return None, or the parsed value."""
         return None if value is None else self.parse(value)
 
 
 @dataclass(frozen=True)
 class Several:
-    """A parser for one or more values of a kind; a single one may stand alone."""
+    """A parser for one or more values; a single value needs no list."""
 
     parse: Callable[[Any], Any]
 
-    def __call__(self, value: Any) -> tuple:
-        """Return a tuple of at least one value."""
+    def __call__(self, value: Any) -> tuple[Any, ...]:
+        """Return the parsed values, at least one; raises ValueError."""
         items = value if isinstance(value, list | tuple) else [value]
         if not items:
             raise ValueError("must name at least one")
@@ -170,17 +183,40 @@ class Several:
 
 
 def memory_size(value: Any) -> int:
-    """Bytes, from a number or a text such as ``800M`` or ``4G`` (decimal)."""
+    """Return bytes, from a number or a text such as ``800M`` or ``0.5G`` (decimal units).
+
+    Raises ValueError unless the result is from 1 to 10**15 bytes.
+    """
     text = str(value).strip().upper().removesuffix("B")
     factor = {"K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}.get(text[-1:], 1)
     try:
-        return int(factor * Number(float, 1, 10**15)(text[:-1] if factor > 1 else text))
-    except ValueError:
+        number = float(text if factor == 1 else text[:-1])
+        return Number(int, 1, 10**15)(round(factor * number))
+    except (OverflowError, ValueError):  # OverflowError for infinity
         raise ValueError(f"must be a size such as 800M or 4G, not {str(value)!r}") from None
 
 
 def switch(value: Any) -> bool:
-    """True or False; ValueError otherwise."""
+    """Return True or False; ValueError for anything else."""
     if not isinstance(value, bool):
         raise ValueError(f"must be True or False, not {str(value)!r}")
     return value
+
+
+def setting(
+    default: Any, group: str, help: str, parse: Callable[[Any], Any], **argparse_options: Any
+) -> Any:
+    """Declare a setting: a dataclass field whose metadata describe its command-line option."""
+    metadata = {"group": group, "help": help, "parse": parse, **argparse_options}
+    return field(default=default, metadata=metadata)
+
+
+def parse_setting(spec: Field[Any], value: Any) -> Any:
+    """Return the parsed value of a setting; raises UsageError, naming the setting."""
+    try:
+        return spec.metadata["parse"](value)
+    except ValueError as error:
+        text = str(error)
+        if len(text) > LONGEST:
+            text = f"{text[:LONGEST]} ..."
+        raise UsageError(f"{spec.name} {text}") from None

@@ -1,10 +1,9 @@
-"""Every setting of a run: its default, its range and its help text, each declared once.
+"""Every setting of a run: its default, range and help text, declared once in ``Settings``.
 
-The command line, the Python API and ``run.json`` all read them from ``Settings``.
+The command line, the Python API and ``run.json`` are derived from it.
 """
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from nst.errors import UsageError
@@ -19,6 +18,8 @@ from nst.parsers import (
     image_size,
     layer_weights,
     memory_size,
+    parse_setting,
+    setting,
     switch,
 )
 from nst.presets import PRESETS
@@ -34,34 +35,32 @@ PICTURES, COST, OPTIMISATION, MACHINE, OUTPUT, MANY = GROUPS = (
 
 START_WORDS = ("noisy_content", "content", "noise", "style")
 WEIGHT = Number(float, 0, 1e12)
-LONGEST = 300  # characters of a message, which may quote a value
 OUTPUT_FORMATS = ("png", "jpg", "webp", "tif")
 ANIMATIONS = ("gif", "mp4")
 LIVE_PORT = 8765  # of --live, if it is free
-
-
-def _setting(default: Any, group: str, help: str, parse: Callable, **extra: Any) -> Any:
-    return field(default=default, metadata={"group": group, "help": help, "parse": parse, **extra})
+# Word of --optimizer -> class in nst/engine/optimizers.py: the one line that a new optimizer needs
+# beside its class (then docs/generate.py writes the word to README and schema).
+OPTIMIZERS = {"adam": "Adam", "lbfgs": "LBFGS"}
 
 
 @dataclass(frozen=True, init=False)
 class Settings:
     """The settings of one run, validated.
 
-    Those that are not given have the defaults of ``preset``, or else those declared here; what
-    ``dataclasses.replace`` carries over counts as given. Raises UsageError for a value out of its
-    range, and for values that contradict each other.
+    A setting that is not given takes its value from ``preset``, or else the default declared here.
+    In a copy by ``dataclasses.replace`` every setting counts as given. Raises UsageError for a
+    value out of range and for values that contradict each other.
     """
 
-    preset: str = _setting(
+    preset: str = setting(
         "classic",
         OPTIMISATION,
-        "defaults for the other settings, which may still be given: classic has those told here, "
-        "fast makes a good picture in the fewest seconds, painting the best one at the size of a "
-        "screen, poster a large one to print",
+        "named defaults for the other options, which win where they are given: classic has those "
+        "listed here, fast makes a good picture in the fewest seconds, painting the best one at "
+        "the size of a screen, poster a large one to print",
         Choice(tuple(PRESETS)),
     )
-    content_image_filename: tuple[str, ...] | None = _setting(
+    content_image_filename: tuple[str, ...] | None = setting(
         ("temple.jpg",),
         PICTURES,
         "content pictures: what is painted; files, folders (their pictures) or quoted globs; a "
@@ -70,7 +69,7 @@ class Settings:
         metavar="NAME",
         nargs="+",
     )
-    style_image_filename: tuple[str, ...] = _setting(
+    style_image_filename: tuple[str, ...] = setting(
         ("starlit_harbour.jpg",),
         PICTURES,
         "style pictures: how it is painted; likewise; every content is painted in every style, "
@@ -79,7 +78,7 @@ class Settings:
         metavar="NAME",
         nargs="+",
     )
-    style_weights: tuple[float, ...] | None = _setting(
+    style_weights: tuple[float, ...] | None = setting(
         None,
         PICTURES,
         "how much each of several styles counts; scaled to sum to 1",
@@ -87,7 +86,7 @@ class Settings:
         metavar="WEIGHT",
         nargs="+",
     )
-    image_size: int | str | tuple[int, int] = _setting(
+    image_size: int | str | tuple[int, int] = setting(
         400,
         PICTURES,
         "long side of the result in pixels, never enlarged; 'original' keeps the content's size; "
@@ -95,7 +94,7 @@ class Settings:
         image_size,
         metavar="PIXELS",
     )
-    style_size: int | str | None = _setting(
+    style_size: int | str | None = setting(
         None,
         PICTURES,
         "long side of the style picture in pixels, never enlarged, or 'original'; without it that "
@@ -103,14 +102,14 @@ class Settings:
         Optional(OrWord("original", PIXELS)),
         metavar="PIXELS",
     )
-    style_scale: float = _setting(
+    style_scale: float = setting(
         1.0,
         PICTURES,
         "resize the style picture once more by this factor, which may enlarge it",
         Number(float, 0.01, 100),
         metavar="FACTOR",
     )
-    content_mask: tuple[str, ...] | None = _setting(
+    content_mask: tuple[str, ...] | None = setting(
         None,
         PICTURES,
         "greyscale pictures, one for each style: where in the content it is painted (white), and "
@@ -119,7 +118,7 @@ class Settings:
         metavar="FILE",
         nargs="+",
     )
-    style_mask: tuple[str, ...] | None = _setting(
+    style_mask: tuple[str, ...] | None = setting(
         None,
         PICTURES,
         "likewise: where in the style picture the style is taken from",
@@ -127,23 +126,23 @@ class Settings:
         metavar="FILE",
         nargs="+",
     )
-    preserve_colors: str = _setting(
+    preserve_colors: str = setting(
         "none",
         PICTURES,
         "keep the colours of the content: luminance paints the brightness alone, match gives the "
         "style picture the content's colours first",
         Choice(("none", "luminance", "match")),
     )
-    alpha: float = _setting(
+    alpha: float = setting(
         10.0, COST, "weight of the content cost; 0 leaves it out", WEIGHT, metavar="WEIGHT"
     )
-    beta: float = _setting(
+    beta: float = setting(
         40.0, COST, "weight of the style cost; 0 leaves it out", WEIGHT, metavar="WEIGHT"
     )
-    tv_weight: float = _setting(
+    tv_weight: float = setting(
         0.0, COST, "weight of the total variation cost", WEIGHT, metavar="WEIGHT"
     )
-    content_layers: tuple = _setting(
+    content_layers: tuple[tuple[str, float], ...] = setting(
         ("conv4_2",),
         COST,
         "layers of the content cost; each may carry a weight, conv4_2:3 conv5_2:1, else all count "
@@ -152,7 +151,7 @@ class Settings:
         metavar="LAYER",
         nargs="+",
     )
-    style_layers: tuple = _setting(
+    style_layers: tuple[tuple[str, float], ...] = setting(
         ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"),
         COST,
         "layers of the style cost, likewise",
@@ -160,8 +159,8 @@ class Settings:
         metavar="LAYER",
         nargs="+",
     )
-    pooling: str = _setting("avg", COST, "pooling of the VGG network", Choice(("avg", "max")))
-    model_path: str | None = _setting(
+    pooling: str = setting("avg", COST, "pooling of the VGG network", Choice(("avg", "max")))
+    model_path: str | None = setting(
         None,
         COST,
         "VGG weights: MatConvNet .mat or Keras .h5; else a file in pretrained-model/, else "
@@ -169,27 +168,27 @@ class Settings:
         Optional(file_name),
         metavar="FILE",
     )
-    epochs: int = _setting(
+    epochs: int = setting(
         200,
         OPTIMISATION,
         "iterations of the optimizer, over all scales",
         Number(int, 1, 1_000_000),
         metavar="N",
     )
-    optimizer: str = _setting(
+    optimizer: str = setting(
         "adam",
         OPTIMISATION,
         "lbfgs (limited-memory BFGS) reaches a far lower cost in as many iterations",
-        Choice(("adam", "lbfgs")),
+        Choice(tuple(OPTIMIZERS)),
     )
-    learning_rate: float = _setting(
+    learning_rate: float = setting(
         2.0,
         OPTIMISATION,
         "step size of adam, in pixel values of 0..255; lbfgs finds its own",
         Number(float, 0, 1000, above_low=True),
         metavar="RATE",
     )
-    init: str = _setting(
+    init: str = setting(
         "noisy_content",
         OPTIMISATION,
         f"start image: {', '.join(START_WORDS)}, or a picture file, stretched to the content's "
@@ -197,14 +196,14 @@ class Settings:
         file_name,
         metavar="START",
     )
-    noise_ratio: float = _setting(
+    noise_ratio: float = setting(
         0.6,
         OPTIMISATION,
         "share of noise in the start image noisy_content",
         Number(float, 0, 1),
         metavar="RATIO",
     )
-    scales: int | str = _setting(
+    scales: int | str = setting(
         1,
         OPTIMISATION,
         "paint coarse to fine at N sizes, each half the next, for larger strokes; 'auto' starts at "
@@ -212,20 +211,20 @@ class Settings:
         OrWord("auto", Number(int, 1, 12)),
         metavar="N",
     )
-    seed: int = _setting(
+    seed: int = setting(
         0,
         OPTIMISATION,
         "seed of the noise: same seed, same picture",
         Number(int, 0, 2**32 - 1),
         metavar="N",
     )
-    precision: str = _setting(
+    precision: str = setting(
         "auto",
         MACHINE,
-        "number type of the convolutions; auto takes bfloat16 where this machine is faster with it",
+        "dtype of the convolutions; auto takes bfloat16 where this machine is faster with it",
         Choice(("auto", "float32", "bfloat16", "float16")),
     )
-    max_memory: int | None = _setting(
+    max_memory: int | None = setting(
         None,
         MACHINE,
         "most memory to use, such as 800M or 4G; without it what is free, less a margin; large "
@@ -233,7 +232,7 @@ class Settings:
         Optional(memory_size),
         metavar="SIZE",
     )
-    tile_size: int | None = _setting(
+    tile_size: int | None = setting(
         None,
         MACHINE,
         "evaluate by tiles of about this many pixels; deeper layers, which need less memory, use "
@@ -241,42 +240,42 @@ class Settings:
         Optional(PIXELS),
         metavar="PIXELS",
     )
-    dry_run: bool = _setting(
+    dry_run: bool = setting(
         False, MACHINE, "print sizes, network, memory and time, and make nothing", switch
     )
-    output_dir: str = _setting(
+    output_dir: str = setting(
         "output", OUTPUT, "where the run folders are made", file_name, metavar="FOLDER"
     )
-    print_every: int = _setting(
+    print_every: int = setting(
         20,
         OUTPUT,
         "print the costs and save a frame every N iterations",
         Number(int, 1, 1_000_000),
         metavar="N",
     )
-    output_format: str = _setting(
+    output_format: str = setting(
         "png",
         OUTPUT,
         "kind of the result: png, jpg (smaller; no transparency), webp (lossless), or tif of 16 "
         "bits; frames are png",
         Choice(OUTPUT_FORMATS),
     )
-    animation: str = _setting(
+    animation: str = setting(
         "none",
         OUTPUT,
         "make a gif or an mp4 of the frames: the image forming; also of a finished run",
         Choice(("none", *ANIMATIONS)),
     )
-    tensorboard: bool = _setting(
+    tensorboard: bool = setting(
         False,
         OUTPUT,
         "log costs and frames for TensorBoard, too, in the run folder (pip install tensorboard)",
         switch,
     )
-    overwrite: bool = _setting(
+    overwrite: bool = setting(
         False, OUTPUT, "start again in place instead of keeping an earlier result", switch
     )
-    cluster: str | None = _setting(
+    cluster: str | None = setting(
         None,
         MANY,
         "make the pictures on a Ray cluster: 'local' for this machine, or the address of its head "
@@ -286,30 +285,31 @@ class Settings:
     )
 
     def __init__(self, **given: Any) -> None:
-        known = {spec.name: spec for spec in fields(self)}
-        if unknown := sorted(set(given) - set(known)):
+        specs = {spec.name: spec for spec in fields(self)}
+        if unknown := sorted(set(given) - set(specs)):
             raise UsageError(f"{', '.join(unknown)}: no such setting; see --help")
         values = {**self._defaults(given), **given}
-        for name, spec in known.items():
-            object.__setattr__(self, name, _parsed(spec, values[name]))
+        for name, spec in specs.items():
+            object.__setattr__(self, name, parse_setting(spec, values[name]))
         self._check()
 
     @staticmethod
     def _defaults(given: dict[str, Any]) -> dict[str, Any]:
-        """What the settings are that are not given."""
-        known = {spec.name: spec for spec in fields(Settings)}
-        preset = _parsed(known["preset"], given.get("preset", known["preset"].default))
-        values = {**{name: spec.default for name, spec in known.items()}, **PRESETS[preset]}
-        size = _parsed(known["image_size"], given.get("image_size", values["image_size"]))
+        """Defaults for the settings not in ``given``: declared, of the preset, or of a texture."""
+        specs = {spec.name: spec for spec in fields(Settings)}
+        preset = parse_setting(specs["preset"], given.get("preset", specs["preset"].default))
+        defaults = {name: spec.default for name, spec in specs.items()}
+        defaults |= {"preset": preset, **PRESETS[preset]}
+        size = parse_setting(specs["image_size"], given.get("image_size", defaults["image_size"]))
         if isinstance(size, tuple):  # a texture
-            values |= {"content_image_filename": None, "init": "noise"}
-        return values | {"preset": preset}
+            defaults |= {"content_image_filename": None, "init": "noise"}
+        return defaults
 
     def _check(self) -> None:
         """Raise UsageError for settings that contradict each other."""
         if self.alpha == 0 and self.beta == 0:
             raise UsageError("alpha and beta are both 0: there is nothing to minimise; raise one")
-        if isinstance(self.image_size, tuple):
+        if self.texture_size:
             without = "WIDTHxHEIGHT makes a texture without a content picture"
             if self.alpha:
                 raise UsageError(f"image_size {without}: it needs --alpha 0, or else one number")
@@ -323,39 +323,60 @@ class Settings:
             raise UsageError("content_image_filename: give one, or --alpha 0 and a WIDTHxHEIGHT")
 
     @property
+    def long_side(self) -> int | None:
+        """Pixels along the long side of the result; None for ``original`` and for a texture."""
+        return self.image_size if isinstance(self.image_size, int) else None
+
+    @property
+    def texture_size(self) -> tuple[int, int] | None:
+        """(height, width) of a texture, which has no content picture; None for other results."""
+        if not isinstance(self.image_size, tuple):
+            return None
+        width, height = self.image_size
+        return height, width
+
+    @property
     def used_content_layers(self) -> tuple[tuple[str, float], ...]:
-        """The content layers with their weights; none where alpha is 0."""
+        """The content layers with their weights; none if alpha is 0."""
         return self.content_layers if self.alpha else ()
 
     @property
     def used_style_layers(self) -> tuple[tuple[str, float], ...]:
-        """The style layers with their weights; none where beta is 0."""
+        """The style layers with their weights; none if beta is 0."""
         return self.style_layers if self.beta else ()
 
     @property
     def used_layers(self) -> tuple[str, ...]:
-        """The names of all of them, each once."""
+        """The names of the used content and style layers, each once."""
         return tuple(dict(self.used_content_layers + self.used_style_layers))
 
+    def cost(self) -> tuple[Any, ...]:
+        """The settings that decide J, for pictures of any size and in any style."""
+        layers = self.used_content_layers, self.used_style_layers
+        return self.alpha, self.beta, self.tv_weight, *layers, self.pooling
+
     def style_shares(self, count: int) -> tuple[float, ...]:
-        """The weights of ``count`` styles, summing to 1; UsageError if they are of others."""
+        """The weights of ``count`` styles, summing to 1; UsageError for another number of them."""
         weights = self.style_weights or (1.0,) * count
         if len(weights) != count:
             raise UsageError(f"style_weights: {len(weights)} for {count} styles; give one for each")
         return tuple(weight / sum(weights) for weight in weights)
 
     def changed(self) -> dict[str, Any]:
-        """The settings that are not the defaults of the preset."""
+        """The settings that differ from the defaults of the preset."""
         defaults = self._defaults({"preset": self.preset, "image_size": self.image_size})
         return {
             spec.name: getattr(self, spec.name)
             for spec in fields(self)
-            if getattr(self, spec.name) != _parsed(spec, defaults[spec.name])
+            if getattr(self, spec.name) != parse_setting(spec, defaults[spec.name])
         }
 
     def identity(self) -> dict[str, Any]:
-        """The settings that decide what the run folder holds; files are known by their hashes."""
-        elsewhere = {
+        """The settings that decide the contents of a run folder.
+
+        Input files are left out: they are compared by their hashes.
+        """
+        excluded = {
             "preset",
             "content_image_filename",
             "style_image_filename",
@@ -371,13 +392,4 @@ class Settings:
             "overwrite",
             "cluster",
         }
-        return {name: value for name, value in asdict(self).items() if name not in elsewhere}
-
-
-def _parsed(spec: Any, value: Any) -> Any:
-    try:
-        return spec.metadata["parse"](value)
-    except ValueError as error:
-        text = str(error)
-        text = text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
-        raise UsageError(f"{spec.name} {text}") from None
+        return {name: value for name, value in asdict(self).items() if name not in excluded}

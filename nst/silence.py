@@ -1,4 +1,4 @@
-"""Keep libraries written in C from printing to the user's terminal."""
+"""Silence libraries written in C, which print to the terminal past Python."""
 
 import contextlib
 import os
@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def silent_stderr() -> Iterator[None]:
-    """Drop what is written to file descriptor 2 meanwhile, by any code of this process."""
+    """Discard everything this process writes to file descriptor 2 within the context."""
     if sys.stderr is not None:
         sys.stderr.flush()
     try:
-        kept = os.dup(2)
+        saved = os.dup(2)
     except OSError:  # standard error is closed: nothing to silence
         yield
         return
@@ -21,5 +21,5 @@ def silent_stderr() -> Iterator[None]:
             os.dup2(sink.fileno(), 2)
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(saved, 2)
+        os.close(saved)

@@ -1,76 +1,80 @@
 """What the tests share: real weights, small real pictures, and the program itself."""
 
+import functools
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from hypothesis import HealthCheck, settings
+
+from helpers import QUICK, ROOT, Outcome, Visit, save_small, vgg19_layers
 
 os.environ["NST_OFFLINE"] = "1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-ROOT = Path(__file__).resolve().parent.parent
-QUICK = ("--image_size", 48, "--epochs", 4, "--print_every", 2, "--precision", "float32")
+# No test asserts a time, neither of an example nor of the drawing of its data. Fixtures of one
+# test may be used by all of its examples.
+settings.register_profile(
+    "nst",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("nst")
 
 
 @pytest.fixture(scope="session")
 def vgg16():
     """The real ImageNet VGG-16 of the installed packages."""
-    from nst import weights
+    from nst.vgg import weights
 
-    return weights.load(weights.find(None, print))
+    file = weights.find_again(None, weights.PACKAGE_SHA256, Path("run.json"), print)
+    return weights.load(file)
+
+
+@pytest.fixture(scope="session")
+def vgg19(vgg16):
+    """A VGG-19 of which three layers are random."""
+    from nst.vgg.weights import Weights
+
+    return Weights("VGG-19", vgg16.file, vgg16.mean, vgg19_layers(vgg16.layers))
 
 
 @pytest.fixture(scope="session")
 def temple():
     """The shipped photo, 96 pixels wide: (64, 96, 3) float32."""
-    from nst import images
+    from nst.pictures.read import read_picture
 
-    return images.read(ROOT / "images/temple.jpg", 96).rgb.astype(np.float32)
+    return read_picture(ROOT / "images/temple.jpg", 96).rgb.astype(np.float32)
 
 
 @pytest.fixture(scope="session")
 def harbour():
     """The shipped default style, 96 pixels wide: (72, 96, 3) float32."""
-    from nst import images
+    from nst.pictures.read import read_picture
 
-    return images.read(ROOT / "images/starlit_harbour.jpg", 96).rgb.astype(np.float32)
+    return read_picture(ROOT / "images/starlit_harbour.jpg", 96).rgb.astype(np.float32)
 
 
 @pytest.fixture
 def photo(tmp_path):
     """A file with a small real photo in it."""
-    path = tmp_path / "photo.png"
-    with Image.open(ROOT / "images/temple.jpg") as image:
-        image.resize((48, 32)).save(path)
-    return path
+    return save_small("temple.jpg", (48, 32), tmp_path / "photo.png")
 
 
 @pytest.fixture
 def painting(tmp_path):
     """A file with a small real painting in it."""
-    path = tmp_path / "painting.png"
-    with Image.open(ROOT / "images/woodcut_wave.jpg") as image:
-        image.resize((44, 33)).save(path)
-    return path
+    return save_small("woodcut_wave.jpg", (44, 33), tmp_path / "painting.png")
 
 
 @pytest.fixture
 def pair(photo, painting):
     return ("--content_image_filename", photo, "--style_image_filename", painting)
-
-
-class Outcome:
-    """What a call of the command line did."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
 
 
 @pytest.fixture
@@ -93,6 +97,39 @@ def nst(capfd, tmp_path, monkeypatch):
     signal.signal(signal.SIGTERM, handler)
 
 
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory):
+    """Return a function that calls ``nst(*pair, *options)`` once for the same options.
+
+    It returns the folder with photo.png, painting.png and output/, which nobody is to change.
+    """
+    import nst_main
+
+    @functools.cache
+    def make(*options: object) -> Path:
+        folder = tmp_path_factory.mktemp("made_once")
+        content = save_small("temple.jpg", (48, 32), folder / "photo.png")
+        style = save_small("woodcut_wave.jpg", (44, 33), folder / "painting.png")
+        names = ("--content_image_filename", content, "--style_image_filename", style)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            assert nst_main.main([str(word) for word in (*names, *options)]) == 0
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def finished(made_once, nst, pair, tmp_path):
+    """The run folder of ``nst(*pair, *QUICK)``, as if it had just been called."""
+    made = made_once(*QUICK)
+    shutil.copytree(made / "output", tmp_path / "output")
+    folder = tmp_path / "output/photo__painting"
+    for path in (folder / "run.json", folder / "report.html"):  # absolute paths are in them
+        path.write_text(path.read_text().replace(str(made), str(tmp_path)))
+    return folder
+
+
 @pytest.fixture
 def program(tmp_path):
     """Start ``python nst_main.py`` as a process of its own, in an empty folder."""
@@ -104,6 +141,49 @@ def program(tmp_path):
         )
 
     return start
+
+
+@pytest.fixture
+def preloaded_program(tmp_path, tmp_path_factory):
+    """Start the program as a process of its own that need not import TensorFlow first."""
+    from preloaded import Preloaded
+
+    started, streams = [], tmp_path_factory.mktemp("streams")
+
+    def start(*arguments: object, before: Callable[[], None] | None = None) -> Preloaded:
+        started.append(Preloaded(arguments, tmp_path, streams, before))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+
+
+@pytest.fixture(scope="session")
+def transfer(vgg16, temple, harbour):
+    """Return a function that makes a small real transfer, from a position or from the start."""
+    from nst.engine.evaluation import Evaluation
+    from nst.engine.tiling import WHOLE, Tiling
+    from nst_utils import build_graphs, transfer_style
+
+    graphs = {}
+
+    def make(settings, tiled=False, position=None):
+        cost = settings.cost()
+        if cost not in graphs:
+            graphs[cost] = build_graphs(vgg16, settings)
+        tiling = Tiling((("pool2", 32), (None, 32))) if tiled else WHOLE
+        return transfer_style(
+            temple[:32, :48],
+            harbour[:30, :40],
+            vgg16,
+            settings,
+            evaluation=Evaluation("float32", (tiling,) * 9),
+            graphs=graphs[cost],
+            position=position,
+        )
+
+    return make
 
 
 @pytest.fixture(scope="session")
@@ -122,26 +202,6 @@ def chromium():
         browser.close()
 
 
-class Visit:
-    """A page in a browser, with what it asked for and what it complained of."""
-
-    def __init__(self, browser, address: str, **options: object) -> None:
-        self.context = browser.new_context(**options)
-        self.page = self.context.new_page()
-        self.requests: list[str] = []
-        self.errors: list[str] = []
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on(
-            "console",
-            lambda told: self.errors.append(told.text) if told.type in ("error", "warning") else 0,
-        )
-        self.page.goto(address)
-
-    def text(self, selector: str) -> str:
-        return self.page.inner_text(selector)
-
-
 @pytest.fixture
 def visit(chromium):
     """Open addresses in new pages."""
@@ -156,50 +216,11 @@ def visit(chromium):
         one.context.close()
 
 
-def pixels(path: Path) -> np.ndarray:
-    """The pixels of a picture file as Pillow reads them."""
-    with Image.open(path) as image:
-        return np.asarray(image)
+PROCESSES = {"program", "preloaded_program", "chromium", "cluster", "two_nodes"}
 
 
-def same_files(one: Path, other: Path) -> None:
-    """Assert that two output folders hold the same, but for what tells times and paths."""
-    found = [
-        {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
-        for folder in (one, other)
-    ]
-    assert found[0] == found[1]
-    for name in found[0]:
-        files = [folder / name for folder in (one, other)]
-        if name.name == "costs.csv":
-            rows = [[row.split(",") for row in file.read_text().splitlines()] for file in files]
-            without_seconds = [[row[:2] + row[3:] for row in table] for table in rows]
-            assert without_seconds[0] == without_seconds[1], name
-        elif name.suffix == ".png" or name.name in ("style_costs.csv", "thumbnail.jpg"):
-            assert files[0].read_bytes() == files[1].read_bytes(), name
-
-
-def wait_for(path, process, seconds=120):
-    """Wait until a running process has made a file."""
-    deadline = time.monotonic() + seconds
-    while not path.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert path.exists(), process.communicate()[1]
-
-
-def interrupted(nst, monkeypatch, after, *command):
-    """Call the command line and terminate it after an iteration."""
-    from nst.console import Console
-
-    whole = Console.step
-
-    def step(self, task, step):
-        whole(self, task, step)
-        if step.iteration == after:
-            signal.raise_signal(signal.SIGTERM)
-
-    monkeypatch.setattr(Console, "step", step)
-    outcome = nst(*command)
-    monkeypatch.undo()
-    assert outcome.code == 143
-    return outcome
+def pytest_collection_modifyitems(items):
+    """Mark the tests that start a process or a browser."""
+    for item in items:
+        if PROCESSES & set(item.fixturenames):
+            item.add_marker("program")

@@ -5,12 +5,15 @@ import io
 import json
 import re
 import warnings
+from dataclasses import fields
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import ROOT, pixels
+from helpers import ROOT, pixels
+from nst.presets import PRESETS
+from nst.settings import Settings
 
 NOTEBOOK = ROOT / "notebooks/Neural_Style_Transfer.ipynb"
 SMALL = {"image_size": "48", "epochs": "4", "print_every": "2", "preset": '"classic"'}
@@ -24,15 +27,10 @@ def test_the_notebook_holds_no_outputs():
 
 def test_the_form_fields_are_settings_that_exist():
     source = "".join("".join(cell["source"]) for cell in json.loads(NOTEBOOK.read_text())["cells"])
-    from dataclasses import fields
-
-    from nst.presets import PRESETS
-    from nst.settings import Settings
-
-    found = dict(re.findall(r"^(\w+) = (.+?)  # @param", source, re.MULTILINE))
+    values = dict(re.findall(r"^(\w+) = (.+?)  # @param", source, re.MULTILINE))
     defaults = {spec.name: spec.default for spec in fields(Settings)}
     for name in ("image_size", "epochs", "learning_rate", "alpha", "beta", "preserve_colors"):
-        assert json.loads(found[name]) == defaults[name], name
+        assert json.loads(values[name]) == defaults[name], name
     choices = re.search(r'preset = "fast"  # @param (\[.+\])', source)[1]
     assert json.loads(choices) == list(PRESETS)
 
@@ -57,16 +55,17 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path):
         where = {"metadata": {"path": str(NOTEBOOK.parent)}}
         nbclient.NotebookClient(notebook, timeout=300, resources=where).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    told = "".join(output.get("text", "") for output in outputs)
-    assert "TensorFlow 2" in told
-    assert "VGG-16" in told
-    assert f"run folder: {tmp_path}/temple__starlit_harbour" in told
-    shown = [output["data"] for output in outputs if "data" in output]
-    assert any("4 of 4, J " in data.get("text/html", "") for data in shown)
-    small = [
+    text = "".join(output.get("text", "") for output in outputs)
+    assert "TensorFlow 2" in text
+    assert "VGG-16" in text
+    assert f"run folder: {tmp_path}/temple__starlit_harbour" in text
+    displayed = [output["data"] for output in outputs if "data" in output]
+    assert any("4 of 4, J " in data.get("text/html", "") for data in displayed)
+    previews = [
         np.asarray(Image.open(io.BytesIO(base64.b64decode(data["image/jpeg"]))), float)
-        for data in shown
+        for data in displayed
         if "image/jpeg" in data
     ]
     result = pixels(tmp_path / "temple__starlit_harbour/generated_image.png")
-    assert any(image.shape == result.shape and np.abs(image - result).mean() < 8 for image in small)
+    full = [image for image in previews if image.shape == result.shape]
+    assert any(np.abs(image - result).mean() < 8 for image in full)

@@ -6,27 +6,64 @@ import sys
 
 import numpy as np
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
-import nst_main
-from conftest import ROOT, pixels
+from helpers import ROOT, pixels
+from nst import __version__
+from nst.cli.parser import COMMAND_OPTIONS, build_parser
 from nst.errors import ExitCode
 from nst.presets import PRESETS
 from nst.settings import Settings
 
 README = (ROOT / "README.md").read_text()
+CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
 TINY = ("--image_size", "24", "--pairs", "temple.jpg", "mosaic_sun.jpg")
-PREPARE = "python3 -m venv .venv && .venv/bin/pip install -q -r requirements.txt"
+INSTALL = ".venv/bin/pip install -q -c constraints.txt -r requirements.txt"
+PREPARE = f"python3 -m venv .venv && {INSTALL}"
 
 
 def test_ci_runs_exactly_the_test_command_of_the_readme():
     command = f"{PREPARE} -r tests/requirements.txt && .venv/bin/python -m pytest"
     assert f"\n{command}\n" in README
-    assert (ROOT / ".ci/run").read_text().rstrip().endswith(f"\n{command}")
+    run = (ROOT / ".ci/run").read_text()
+    assert run.rstrip().endswith(f"\n.ci/check\n{command}")
+    assert f"{INSTALL} -r tests/requirements.txt" in (ROOT / ".ci/check").read_text()
     assert f"\n{PREPARE} && .venv/bin/python nst_main.py\n" in README
 
 
+def test_generated_text_is_that_of_the_code():
+    done = subprocess.run(
+        [sys.executable, ROOT / "docs/generate.py", "--check"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_version_is_the_newest_of_the_changelog():
+    versions = re.findall(r"^## (\S+)$", CHANGELOG, re.MULTILINE)
+    assert versions[0] == __version__
+    assert versions == sorted(versions, key=lambda v: tuple(map(int, v.split("."))), reverse=True)
+
+
+def test_exact_versions_are_locked_within_the_ranges():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    locked = dict(line.split("==") for line in lines if not line.startswith("#"))
+    locked = {canonicalize_name(name): version for name, version in locked.items()}
+    for file in ("requirements.txt", "tests/requirements.txt"):
+        for line in (ROOT / file).read_text().splitlines():
+            requirement = Requirement(line.split("#")[0])
+            version = locked[canonicalize_name(requirement.name)]
+            assert requirement.specifier.contains(version), f"{file}: {line}, locked {version}"
+
+
+def test_a_clean_clone_has_every_folder_of_the_card():
+    for name in ("images", "pretrained-model", "output", "tests"):
+        listed = subprocess.run(["git", "ls-files", name], cwd=ROOT, capture_output=True, text=True)
+        assert listed.stdout, name
+
+
 def test_the_readme_knows_every_option_and_every_exit_code():
-    for action in nst_main.build_parser()._actions:
+    for action in build_parser()._actions:
         if action.dest not in ("help", "version"):
             assert f"`--{action.dest}" in README
     for code in ExitCode:
@@ -45,8 +82,8 @@ def test_every_recipe_has_its_thumbnail():
     assert sorted(shown) == sorted(path.stem for path in ROOT.glob("images/readme/recipes/*.jpg"))
     for command in re.findall(r"\| `(--[^`]+)`", table):
         words = command.replace(" a.jpg", " mosaic_sun.jpg").split()
-        given = vars(nst_main.build_parser().parse_args(words))
-        for name in nst_main.OF_COMMAND:
+        given = vars(build_parser().parse_args(words))
+        for name in COMMAND_OPTIONS:
             given.pop(name)
         Settings(**given)  # raises for what contradicts
 
@@ -67,14 +104,6 @@ def test_the_shipped_styles_are_what_their_generator_paints(name, tmp_path):
     painted, shipped = (pixels(folder / f"{name}.jpg") for folder in (tmp_path, ROOT / "images"))
     # Libraries and processors may round otherwise, but not paint otherwise.
     assert np.abs(painted.astype(float) - shipped).mean() < 2
-
-
-@pytest.mark.parametrize("command", [["check"], ["format", "--check"]])
-def test_ruff(command):
-    done = subprocess.run(
-        [sys.executable, "-m", "ruff", *command, "."], cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_readme_tells_what_the_presets_set():

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nst import networks
 from nst.errors import UsageError
-from nst.parsers import Number, layer_weights
+from nst.parsers import Number, layer_weights, memory_size
 from nst.settings import Settings
+from nst.text import memory_option
+from nst.vgg.layers import layer_names
 
 
 def test_the_defaults_of_the_card():
@@ -88,10 +89,53 @@ def test_layer_weights_sum_to_one_and_read_back(pairs):
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [("4G", 4e9), ("800M", 8e8), ("1.5gb", 1.5e9), ("123456", 123456), (5e9, 5e9)]
+    ("text", "size"),
+    [
+        ("4G", 4e9),
+        ("800M", 8e8),
+        ("1.5gb", 1.5e9),
+        ("123456", 123456),
+        (5e9, 5e9),
+        ("0.5G", 5e8),
+        ("0.4G", 4e8),
+        (" 0.25 T ", 25e10),
+        ("1K", 1000),
+        ("1kB", 1000),
+        ("0.001K", 1),
+        (1, 1),
+        ("1000T", 1e15),
+    ],
 )
 def test_sizes_of_memory(text, size):
+    assert memory_size(text) == size
     assert Settings(max_memory=text).max_memory == size
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "G", "0", "0G", "0.0001K", "-1G", "-0.5G", "nan", "nanG", "inf", "1e999G", "1001T", "1P"]
+    + ["4 G B", "0x10M", "4Gi", "4,5G", True, (4,)],
+)
+def test_what_is_no_size_of_memory_is_refused(text):
+    with pytest.raises(ValueError, match="must be a size such as 800M or 4G, not "):
+        memory_size(text)
+    with pytest.raises(UsageError, match="^max_memory must be a size"):
+        Settings(max_memory=text)
+
+
+@given(st.integers(1, 9 * 10**14))
+def test_a_size_of_memory_is_read_back_as_it_is_told(size):
+    assert memory_size(size) == memory_size(str(size)) == size
+    told = memory_size(memory_option(size))  # rounded up
+    assert size <= told <= 1.02 * size + 10_000_000
+
+
+@given(st.floats(1e-6, 900), st.sampled_from("KMGT"))
+def test_a_size_of_memory_has_any_number_of_decimals(number, unit):
+    size = number * 1000 ** (1 + "KMGT".index(unit))
+    if size < 1:
+        return
+    assert memory_size(f"{number!r}{unit}") == pytest.approx(size, abs=1)
 
 
 def test_layers_without_a_weight_count_one():
@@ -100,7 +144,7 @@ def test_layers_without_a_weight_count_one():
 
 @pytest.mark.parametrize("count", range(1, 12))
 def test_settings_can_be_copied_without_a_change(count):
-    layers = networks.layers("VGG-19")[:count]
+    layers = layer_names("VGG-19")[:count]
     settings = Settings(
         style_layers=layers, content_layers=[f"{n}:{i + 0.1}" for i, n in enumerate(layers)]
     )

@@ -1,0 +1,1 @@
+"""What a user sees in the terminal and the browser, and the signals that stop a run."""

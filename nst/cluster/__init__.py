@@ -1,0 +1,1 @@
+"""Many pictures, or the tiles of one, on several machines with Ray."""

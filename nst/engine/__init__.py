@@ -1,0 +1,1 @@
+"""J and its gradient at any size, the optimizers, forecasts. Writes no files, prints nothing."""

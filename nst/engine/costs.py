@@ -1,0 +1,90 @@
+"""The interface between the engine and the costs; the formulas are in ``nst_utils``."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from nst.engine.step import Costs
+
+Sums = Any  # a tensor, float32 or float64, or a nested structure of them
+
+
+class Cost(Protocol):
+    """A cost in one layer that can be measured by tiles: a function of sums over positions.
+
+    Activations are (1, h, w, C) in the dtype of the network. The sums of the tiles add up to the
+    sums of the picture. ``mean`` is these sums divided by the number of positions, or by the sum of
+    the guide.
+
+    compares_positions: True where the target is the content's activation, (1, h, w, C), position by
+        position; False where it is the mean of the styles.
+    """
+
+    compares_positions: bool
+
+    def sums(
+        self, activation: tf.Tensor, target: tf.Tensor | None, guide: tf.Tensor | None
+    ) -> Sums:
+        """Sums over the positions of an activation.
+
+        target: None unless ``compares_positions``. guide: (h, w, 1), 0..1, how much each position
+        counts; None for 1 everywhere.
+        """
+
+    def value(self, mean: Sums, target: Sums | None) -> tf.Tensor:
+        """The cost, a float32 scalar. target: None where ``compares_positions``."""
+
+    def dvalue(self, mean: Sums, target: Sums | None, weight: float, positions: tf.Tensor) -> Sums:
+        """``weight / positions`` times the derivative of ``value`` with respect to ``mean``."""
+
+    def gradient(
+        self,
+        activation: tf.Tensor,
+        target: tf.Tensor | None,
+        dsums: Sums,
+        guide: tf.Tensor | None,
+    ) -> tf.Tensor:
+        """Gradient with respect to the activation, (1, h, w, C), from that of the sums."""
+
+
+class Term(NamedTuple):
+    """A cost and its place in J = sum of factor * share * cost.
+
+    part: ``content`` or ``style``. share: of the layer in its part; they sum to 1. factor: of the
+    part in J, alpha or beta.
+    """
+
+    part: str
+    layer: str
+    cost: Cost
+    share: float
+    factor: float
+
+    @property
+    def key(self) -> str:
+        """Its name in structures of tensors."""
+        return f"{self.part} {self.layer} {type(self.cost).__name__}"
+
+
+class ImageCost(Protocol):
+    """A cost of the pixels themselves. weight: in J."""
+
+    @property
+    def weight(self) -> float: ...
+
+    def add_gradient(self, image: np.ndarray, gradient: np.ndarray) -> float:
+        """Return the cost of an image (H, W, 3); add its weighted gradient to ``gradient``."""
+
+
+class TotalCost(Protocol):
+    """J: terms in the layers of the network, and a cost of the pixels."""
+
+    @property
+    def terms(self) -> tuple[Term, ...]: ...
+    @property
+    def image_cost(self) -> ImageCost: ...
+
+    def costs(self, values: Mapping[str, float], image_cost: float) -> Costs:
+        """J and its parts. values: share * cost of each term, by key."""

@@ -1,0 +1,283 @@
+"""Choose the tilings of a job within a memory budget, and forecast memory and time.
+
+The fastest tiling that fits is taken: the whole picture at once; else the early layers by tiles and
+the deeper ones, which need a third or a ninth of the memory, at once or by larger tiles.
+"""
+
+import functools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from nst.engine.optimizers import IMAGE_BYTES, optimizer_class
+from nst.engine.scales import scale_factors, scale_iterations
+from nst.engine.tiling import WHOLE, StageTiling, Tiling, halo
+from nst.errors import MemoryLimitError
+from nst.pictures.resize import scaled_size, scaled_style_size
+from nst.settings import Settings
+from nst.text import memory_option, memory_text
+from nst.vgg.layers import channels, layers_up_to
+
+USED_SHARE = 0.9  # of the free memory is used
+# Bytes a pixel: image, next image, gradient, content, its copy, and writing a frame.
+PICTURE_BYTES = 6 * IMAGE_BYTES
+GUIDE_BYTES = 6  # a pixel of a mask at all grids
+COLOUR_BYTES = 3 * IMAGE_BYTES  # content as it is, grey, and the image with its colours restored
+STYLE_BYTES = IMAGE_BYTES  # a pixel of a style, some of which are changed
+# Working memory of TensorFlow and oneDNN beside the tensors: traced graphs, reordered kernels.
+FIXED_BYTES = 300e6
+# Peak memory of evaluating a tile, as a multiple of all its activations (benchmarks/memory.py).
+PEAK = {"float32": 1.6, "bfloat16": 2.0, "float16": 3.0}
+ITEM = {"float32": 4, "bfloat16": 2, "float16": 2}  # bytes of an activation
+GRADIENT_ITEM = {"float32": 4, "bfloat16": 2, "float16": 4}  # of its gradient
+EFFICIENCY = 0.7  # of the rate of a typical convolution, over a whole evaluation
+CUTS = ("pool2", "pool3")
+TILE_SIZES = (8192, 6144, 4096, 3072, 2048, 1536, 1024, 768, 512, 384, 256, 128, 64)
+
+Size = tuple[int, int]  # (height, width) in pixels
+
+
+@dataclass(frozen=True)
+class ScaleForecast:
+    """A tiling of one scale, and the memory and work that it takes.
+
+    size: (height, width) of the scale. tiles: number of tiles of each stage. halo: of the first
+    stage, in pixels. memory: peak in bytes. operations: multiplications and additions of one
+    evaluation, of those that are done one after the other.
+    """
+
+    tiling: Tiling
+    size: Size
+    tiles: tuple[int, ...]
+    halo: int
+    memory: float
+    operations: float
+
+
+def choose_tilings(
+    settings: Settings,
+    network: str,
+    dtype: str,
+    size: Size,
+    styles: Sequence[tuple[Size, float]],
+    earlier: Sequence[Tiling] | None = None,
+    share: float = 1.0,
+    workers: int = 1,
+) -> list[ScaleForecast]:
+    """Return the fastest tiling of each scale within the memory budget of ``settings``.
+
+    size: of the picture. styles: the size of each style, and the long side requested for it. dtype:
+    of the convolutions. earlier: tilings to take instead where they fit, one for each scale. share:
+    of the free memory that may be used. workers: processes that share the tiles.
+    Raises MemoryLimitError, with the smallest budget that would do.
+    """
+    budget: float | None = settings.max_memory
+    if not budget:
+        budget = psutil.Process().memory_info().rss + share * USED_SHARE * free_memory()
+    chosen: list[ScaleForecast] = []
+    refused: list[ScaleForecast] = []
+    for number, factor in enumerate(scale_factors(settings, size)):
+        scale = _Scale(
+            settings,
+            network,
+            dtype,
+            scaled_size(size, factor),
+            tuple(scaled_style_size(style, long_side, factor) for style, long_side in styles),
+            workers,
+        )
+        if earlier:
+            forecast = scale.forecast(earlier[number])
+            # With --max_memory it is the budget of the earlier run, which they fitted.
+            if forecast.memory <= budget or settings.max_memory:
+                chosen.append(forecast)
+                continue
+        fastest = scale.fastest(budget)
+        chosen.append(fastest)
+        if fastest.memory > budget:
+            refused.append(fastest)
+    if refused:
+        largest = max(refused, key=lambda scale: scale.memory)
+        height, width = largest.size
+        other = " or drop --tile_size" if settings.tile_size else ""
+        raise MemoryLimitError(
+            f"{width} x {height} pixels need at least {memory_option(largest.memory)} of memory, "
+            f"the budget is {memory_text(budget)}; use a smaller --image_size or a larger "
+            f"--max_memory{other}"
+        )
+    return chosen
+
+
+@functools.cache
+def resident_before() -> int:
+    """Bytes that the process held at its first forecast.
+
+    So the tiling of a picture does not depend on the pictures of the batch before it.
+    """
+    return psutil.Process().memory_info().rss
+
+
+def free_memory() -> int:
+    """Bytes that this process may still take: free in the machine and in its control group."""
+    free = psutil.virtual_memory().available
+    group = Path("/sys/fs/cgroup")
+    try:
+        limit = (group / "memory.max").read_text().strip()
+        if limit != "max":
+            free = min(free, int(limit) - int((group / "memory.current").read_text()))
+    except (OSError, ValueError):
+        pass  # no control groups of version 2 here
+    return max(0, free)
+
+
+def run_seconds(forecasts: Sequence[ScaleForecast], settings: Settings, rate: float) -> float:
+    """Seconds that a run will take. rate: operations a second of a typical convolution."""
+    iterations = scale_iterations(settings, len(forecasts))
+    operations = sum(len(its) * scale.operations for its, scale in zip(iterations, forecasts))
+    return operations / (EFFICIENCY * rate)
+
+
+@dataclass(frozen=True)
+class _StageForecast:
+    """kept: bytes held for the run or the evaluation. peak: bytes while a tile is evaluated."""
+
+    tiles: int
+    kept: float
+    peak: float
+    operations: float
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """One scale of a job, for which tilings are compared."""
+
+    settings: Settings
+    network: str
+    dtype: str
+    size: Size
+    styles: tuple[Size, ...]
+    workers: int
+
+    def fastest(self, budget: float) -> ScaleForecast:
+        """The tiling within a budget, in bytes, that takes the fewest operations.
+
+        If none is within it, the one that takes the least memory.
+        """
+        if self.settings.tile_size is None and self.workers == 1:
+            whole = self.forecast(WHOLE)  # nothing takes fewer operations
+            if whole.memory <= budget:
+                return whole
+        forecasts = [self.forecast(tiling) for tiling in _tilings(self.settings)]
+        fitting = [forecast for forecast in forecasts if forecast.memory <= budget]
+        if fitting:
+            return min(fitting, key=lambda forecast: forecast.operations)
+        return min(forecasts, key=lambda forecast: forecast.memory)
+
+    def forecast(self, tiling: Tiling) -> ScaleForecast:
+        """Memory and work of a tiling."""
+        settings = self.settings
+        stages = tiling.stages(layers_up_to(self.network, settings.used_layers))
+        content = self._stages(stages, self.size, tiling)
+        styles = [stage for style in self.styles for stage in self._stages(stages, style, tiling)]
+        pixels = math.prod(self.size)
+        memory = resident_before() + FIXED_BYTES + PICTURE_BYTES * pixels
+        memory += optimizer_class(settings.optimizer).state_bytes(self.size)
+        if settings.preserve_colors != "none":
+            memory += COLOUR_BYTES * pixels
+        memory += STYLE_BYTES * sum(map(math.prod, self.styles))
+        memory += GUIDE_BYTES * len(settings.content_mask or ()) * pixels
+        memory += sum(stage.kept for stage in content)
+        memory += max(stage.peak for stage in (*content, *styles))
+        operations = sum(
+            stage.operations / stage.tiles * math.ceil(stage.tiles / self.workers)
+            for stage in content
+        )
+        return ScaleForecast(
+            tiling=tiling,
+            size=self.size,
+            tiles=tuple(stage.tiles for stage in content),
+            halo=halo(stages[0].layers) if content[0].tiles > 1 else 0,
+            memory=memory,
+            operations=operations,
+        )
+
+    def _stages(
+        self, stages: Sequence[StageTiling], size: Size, tiling: Tiling
+    ) -> list[_StageForecast]:
+        content_layers = tuple(layer for layer, _ in self.settings.used_content_layers)
+        item = ITEM[self.dtype]
+        forecasts = []
+        depth = 3
+        for number, stage in enumerate(stages):
+            cell = _cell_work(stage.layers, depth, content_layers)
+            depth = channels(stage.layers[-1])
+            cells = math.prod(stage.map_size(size))
+            rows, columns = stage.span_totals(size)
+            tiles = rows.spans * columns.spans
+            is_last = number + 1 == len(stages)
+            kept = 0.0
+            if tiling.keep_content or number:
+                kept += item * cell.content * cells
+            if not is_last:  # the map of the next stage, and the gradient with respect to it
+                kept += (item + GRADIENT_ITEM[self.dtype]) * cell.last * cells
+            once = tiles == 1 and is_last
+            operations = (2 if once else 3) * cell.operations
+            if not (tiling.keep_content or number or once):
+                operations += 2 * cell.content_operations
+            forecasts.append(
+                _StageForecast(
+                    tiles=tiles,
+                    kept=kept,
+                    peak=PEAK[self.dtype] * item * cell.activations * rows.most * columns.most,
+                    operations=operations * rows.total * columns.total,
+                )
+            )
+        return forecasts
+
+
+@dataclass(frozen=True)
+class _CellWork:
+    """What layers take for each cell of the map that the first of them reads.
+
+    activations, content, last: values in the activations of all layers, of the content layers, and
+    of the last layer. operations, content_operations: of a forward pass, to the last layer, and to
+    the last content layer.
+    """
+
+    activations: float
+    content: float
+    last: float
+    operations: float
+    content_operations: float
+
+
+@functools.cache
+def _cell_work(layers: tuple[str, ...], depth: int, content_layers: tuple[str, ...]) -> _CellWork:
+    """depth: channels of the map."""
+    cells, activations, content, operations, content_operations = 1.0, 0.0, 0.0, 0.0, 0.0
+    for layer in layers:
+        if layer.startswith("pool"):
+            cells /= 4
+        else:
+            operations += 2 * 9 * depth * channels(layer) * cells
+        depth = channels(layer)
+        activations += depth * cells
+        if layer in content_layers:
+            content += depth * cells
+            content_operations = operations
+    return _CellWork(activations, content, depth * cells, operations, content_operations)
+
+
+def _tilings(settings: Settings) -> Iterator[Tiling]:
+    """Every tiling that is worth comparing, and the whole where tiles are not asked for."""
+    if settings.tile_size is None:
+        yield WHOLE
+    sizes = (settings.tile_size,) if settings.tile_size else TILE_SIZES
+    for keep in (True, False):
+        for cut in CUTS:
+            for size in sizes:
+                for deeper in (None, *TILE_SIZES):
+                    if deeper is None or deeper >= size:
+                        yield Tiling(((cut, size), (None, deeper)), keep)

@@ -1,0 +1,117 @@
+"""Evaluates J and its gradient, exact at any size: whole, or by tiles.
+
+The network is cut into stages, each evaluated by tiles of its own size; one stage with one tile is
+the whole picture. A first pass adds up the sums of the costs over the tiles, and keeps the map that
+the next stage reads. Then the derivative of J with respect to the sums is known, and a second pass,
+from the last stage back to the picture, adds up the gradients of the tiles. Nothing is
+approximated: with their halos (``nst.engine.tiling``) the insides of the tiles have the activations
+of the whole picture.
+
+Several styles are one picture's: their means are mixed into one, or with content masks each is the
+target of its own region ([2], sections 4 and 6).
+
+[2] Gatys et al., Controlling Perceptual Factors in Neural Style Transfer, CVPR 2017.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+import tensorflow as tf
+
+from nst.engine.inputs import TransferInputs
+from nst.engine.masks import mask_pyramid
+from nst.engine.stage import Stage
+from nst.engine.step import Costs
+from nst.engine.tile_graph import ByTerm, TileGraphs, divided
+from nst.engine.tiling import WHOLE, StageTiling, Tiling
+
+
+class Objective:
+    """J of a picture of one size, and its gradient with respect to the pixels.
+
+    style_means: {key of a term: mean sums of the styles, (R, ...)}: one a region, or all mixed.
+    """
+
+    def __init__(self, graphs: TileGraphs, inputs: TransferInputs, tiling: Tiling = WHOLE) -> None:
+        """Measure the targets: activations of the content, means of the styles."""
+        self._total_cost = graphs.total_cost
+        terms = self._total_cost.terms
+        stages = tiling.stages(graphs.network.layers)
+        self.style_means: ByTerm = {}
+        if any(not term.cost.compares_positions for term in terms):
+            self.style_means = _style_means(graphs, inputs, stages)
+        region_weights: tuple[float, ...] = (1.0,)
+        if inputs.content_masks:
+            count = len(inputs.style_shares)
+            region_weights = tuple(share * count for share in inputs.style_shares)
+        guides = mask_pyramid(inputs.content_masks)
+        self._stages = [
+            Stage(graphs, stage, inputs.size, region_weights, guides) for stage in stages
+        ]
+        if inputs.content is not None and any(term.cost.compares_positions for term in terms):
+            content_map = inputs.content
+            for stage in self._stages:
+                content_map = stage.set_content(content_map, tiling.keep_content)
+
+    def __call__(self, image: np.ndarray) -> tuple[Costs, np.ndarray]:
+        """Return the costs of an image (H, W, 3) float32, 0..255, and dJ/dimage, (H, W, 3)."""
+        *before, last = self._stages
+        maps, sums = [image], []  # of each stage
+        for stage in before:
+            stage_sums, next_map = stage.sum_tiles(maps[-1], compare=True)
+            sums.append(stage_sums)
+            maps.append(next_map)
+        values, gradient = last.evaluate(maps.pop(), self.style_means)
+        for stage in reversed(before):
+            stage_sums = sums.pop()
+            values |= stage.values(stage_sums, self.style_means)
+            gradient = stage.backward(maps.pop(), stage_sums, self.style_means, gradient)
+        image_cost = self._total_cost.image_cost.add_gradient(image, gradient)
+        scalars = {key: float(value) for key, value in values.items()}
+        return self._total_cost.costs(scalars, image_cost), gradient
+
+
+def _style_means(
+    graphs: TileGraphs, inputs: TransferInputs, stages: Sequence[StageTiling]
+) -> ByTerm:
+    """Mean sums of the styles, (R, ...): one for each region, or all mixed by their shares."""
+    means = []
+    for number, style in enumerate(inputs.styles):
+        masks = inputs.style_masks[number : number + 1]
+        key = tuple(map(_digest, (style, *masks))), tuple(stages)
+        means.append(graphs.style_means(key, partial(_measure, graphs, stages, style, masks)))
+    if inputs.content_masks:
+        return tf.nest.map_structure(lambda *tensors: tf.concat(tensors, axis=0), *means)
+
+    def mixed(*tensors: tf.Tensor) -> tf.Tensor:
+        total = inputs.style_shares[0] * tensors[0]
+        for share, tensor in zip(inputs.style_shares[1:], tensors[1:]):
+            total += share * tensor
+        return total
+
+    return tf.nest.map_structure(mixed, *means)
+
+
+def _measure(
+    graphs: TileGraphs,
+    stages: Sequence[StageTiling],
+    style: np.ndarray,
+    masks: Sequence[np.ndarray],
+) -> ByTerm:
+    """Mean sums of one style, (1, ...). masks: its mask, or none."""
+    guides, means = mask_pyramid(masks), {}
+    stage_input = style
+    for tiling in stages:
+        stage = Stage(graphs, tiling, style.shape[:2], (1.0,), guides)
+        sums, stage_input = stage.sum_tiles(stage_input)
+        for term in stage.graph.mean_terms:
+            count = stage.counts.regions[term.layer][0]
+            means[term.key] = divided(sums[term.key], count)
+    return means
+
+
+def _digest(array: np.ndarray) -> bytes:
+    shape = np.array(array.shape).tobytes()
+    return hashlib.sha256(shape + np.ascontiguousarray(array).data.tobytes()).digest()

@@ -1,0 +1,46 @@
+"""Coarse to fine: at which sizes a picture is painted, and for how many iterations.
+
+The network sees some 150 pixels at once, so strokes that it can paint are small in a large picture.
+Painted small first, they grow with the picture, and the finer scales add what they see.
+"""
+
+import math
+
+from nst.settings import Settings
+
+# Pixels of the long side where ``auto`` starts. Starting at 200 reaches a low cost sooner, but the
+# content dissolves in strokes as large as its parts.
+COARSEST = 400
+LESS = 0.6  # iterations of a scale as a fraction of those of the coarser one, which cost a quarter
+
+
+def scale_factors(settings: Settings, size: tuple[int, int]) -> list[float]:
+    """Return the scale factors for a picture of ``size``, from the coarsest to 1.
+
+    A number of scales halves the size so often; ``auto`` starts at about COARSEST pixels, in steps
+    of about 2. There are never more scales than iterations, nor than the picture can be halved.
+    """
+    long_side = max(size)
+    if isinstance(settings.scales, int):
+        ratio, count = 2.0, settings.scales
+    else:
+        steps = max(0, round(math.log2(long_side / COARSEST)))
+        ratio = (long_side / COARSEST) ** (1 / steps) if steps else 1.0
+        count = 1 + steps
+    count = max(1, min(count, settings.epochs, 1 + int(math.log2(long_side))))
+    return [ratio**-number for number in reversed(range(count))]
+
+
+def scale_iterations(settings: Settings, count: int) -> list[range]:
+    """Share the iterations 0 .. epochs among ``count`` scales, coarsest first.
+
+    Iteration 0 evaluates the start image; that of every further scale is one of its iterations.
+    """
+    shares = [LESS**number for number in range(count)]
+    rest = settings.epochs - count  # every scale has at least one
+    first, iterations = 0, []
+    for number in range(count):
+        done = sum(shares[: number + 1]) / sum(shares)
+        iterations.append(range(first, number + 2 + round(rest * done)))
+        first = iterations[-1].stop
+    return iterations

@@ -1,0 +1,200 @@
+"""Consecutive layers of the network for a picture of one size, evaluated by tiles."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from nst.engine.tile_graph import ByLayer, ByTerm, Counts, TileGraphs, added
+from nst.engine.tiling import StageTiling, Tile
+from nst.vgg.layers import channels
+
+
+class Stage:
+    """One stage of the evaluation.
+
+    Its input is the picture or the last activation of the previous stage, an array (H, W, C) called
+    map here; what is computed for one tile is a tensor (1, h, w, C).
+    """
+
+    def __init__(
+        self,
+        graphs: TileGraphs,
+        tiling: StageTiling,
+        size: tuple[int, int],
+        region_weights: tuple[float, ...],
+        guides: Mapping[int, np.ndarray],
+    ) -> None:
+        """Prepare a stage for pictures of ``size``, (height, width) in pixels.
+
+        region_weights: (R,). guides: of R regions, as ``mask_pyramid`` gives them; {} for none.
+        """
+        self.graphs = graphs
+        self.graph = graphs.graph(tiling.layers, region_weights, bool(guides))
+        self.tiles = tiling.tiles(size)
+        self._dtype = graphs.network.dtype.as_numpy_dtype
+        self._size = tiling.map_size(size)
+        self._content_map: np.ndarray | None = None
+        self._content_targets: dict[str, np.ndarray] = {}
+        self._guides: dict[str, np.ndarray] = {}
+        positions, regions = {}, {}
+        for layer in dict.fromkeys(term.layer for term in self.graph.terms):
+            positions[layer] = tf.constant(float(math.prod(self._shape(layer)[:2])))
+        for layer in dict.fromkeys(term.layer for term in self.graph.mean_terms):
+            sums = [math.prod(self._shape(layer)[:2])]
+            if guides:
+                guide = guides[tiling.stride * self.graph.grid[layer]]
+                self._guides[layer] = guide
+                sums = guide.sum(axis=(0, 1), dtype=np.float64)
+            regions[layer] = tf.constant(sums, tf.float32)
+        self.counts = Counts(positions, regions)
+
+    def set_content(self, content: np.ndarray, keep: bool) -> np.ndarray:
+        """Take the map of the content picture; return the one that the next stage reads.
+
+        keep: keep the content's activations of a stage that reads the picture, rather than the
+        picture, from which they are computed again for every tile. Other stages keep them: they
+        take no more memory than the map.
+        """
+        graph = self.graph
+        if graph.is_last and not graph.position_terms:
+            return self._empty_next_map()
+        if graph.position_terms and not keep and graph.reads_picture:
+            self._content_map = content
+        else:
+            self._content_targets = {
+                term.key: np.empty((1, *self._shape(term.layer)), self._dtype)
+                for term in graph.position_terms
+            }
+        next_map = self._empty_next_map()
+        if graph.is_last and self._content_map is not None:
+            return next_map  # computed again for every tile, when it is evaluated
+        tiles = self._each_tile("activations", lambda tile: self._tile_input(content, tile))
+        for tile, activations in tiles:
+            if self._content_targets:
+                for term in graph.position_terms:
+                    part = slice(None), *self._part(tile, term.layer)
+                    self._content_targets[term.key][part] = activations[term.layer].numpy()
+            if not graph.is_last:
+                last = graph.layers[-1]
+                next_map[self._part(tile, last)] = activations[last].numpy()[0]
+        return next_map
+
+    def sum_tiles(
+        self, stage_input: np.ndarray, compare: bool = False
+    ) -> tuple[ByTerm, np.ndarray]:
+        """Sums of the terms over a map; those that compare positions only if ``compare``.
+
+        Returns the sums and the map that the next stage reads, empty after the last stage.
+        """
+        sums: ByTerm = {}
+        next_map = self._empty_next_map()
+
+        def arguments(tile: Tile) -> tuple:
+            targets = self._targets(tile) if compare else {}
+            return *self._tile_input(stage_input, tile), targets, self._tile_guides(tile)
+
+        for tile, (part, last) in self._each_tile("sums" if compare else "style_sums", arguments):
+            sums = added(sums, part)
+            if not self.graph.is_last:
+                next_map[self._part(tile, self.graph.layers[-1])] = last.numpy()[0]
+        return sums, next_map
+
+    def evaluate(self, stage_input: np.ndarray, style_means: ByTerm) -> tuple[ByTerm, np.ndarray]:
+        """Values of the terms and gradient of J with respect to the map, for the last stage.
+
+        One pass if the stage has one tile.
+        """
+        if len(self.tiles) > 1:
+            sums, _ = self.sum_tiles(stage_input, compare=True)
+            values = self.values(sums, style_means)
+            return values, self.backward(stage_input, sums, style_means, None)
+        tile = self.tiles[0]
+        x, _ = self._tile_input(stage_input, tile)
+        means = {term.key: style_means[term.key] for term in self.graph.mean_terms}
+        values, gradient = self.graph.evaluate(
+            x, self._targets(tile), self._tile_guides(tile), means, self.counts
+        )
+        return values, gradient.numpy()
+
+    def values(self, sums: ByTerm, style_means: ByTerm) -> ByTerm:
+        """Share times cost of this stage's terms, from the sums over all its tiles."""
+        return self.graph.values(sums, style_means, self.counts)
+
+    def backward(
+        self,
+        stage_input: np.ndarray,
+        sums: ByTerm,
+        style_means: ByTerm,
+        upstream: np.ndarray | None,
+    ) -> np.ndarray:
+        """Gradient of J with respect to the map that this stage reads, (H, W, C).
+
+        sums: over all tiles. upstream: gradient with respect to the map that the next stage reads.
+        """
+        graph = self.graph
+        dtype = tf.float32 if graph.reads_picture else graph.gradient_dtype
+        total = np.zeros(stage_input.shape, dtype.as_numpy_dtype)
+        dsums = graph.dsums(sums, style_means, self.counts)
+        last = graph.layers[-1]
+
+        def arguments(tile: Tile) -> tuple:
+            gradients = {}
+            if upstream is not None:
+                part = upstream[self._part(tile, last)][np.newaxis]
+                gradients = {last: tf.constant(part, graph.gradient_dtype)}
+            x, box = self._tile_input(stage_input, tile)
+            return x, box, self._targets(tile), self._tile_guides(tile), dsums, gradients
+
+        for tile, gradient in self._each_tile("backward", arguments):
+            total[tile.rows, tile.columns] += gradient.numpy()
+        return total
+
+    def _each_tile(
+        self, name: str, arguments: Callable[[Tile], tuple]
+    ) -> Iterator[tuple[Tile, Any]]:
+        """Yield every tile with what the graph's function ``name`` returns for it, in order."""
+        return zip(self.tiles, self.graphs.run(self.graph, name, map(arguments, self.tiles)))
+
+    def _shape(self, layer: str) -> tuple[int, int, int]:
+        """(H, W, C) of a layer's activation."""
+        cells = self.graph.grid[layer]
+        height, width = (math.ceil(side / cells) for side in self._size)
+        return height, width, channels(layer)
+
+    def _part(self, tile: Tile, layer: str) -> tuple[slice, slice]:
+        """Rows and columns of a layer's activation that are inside a tile."""
+        cells = self.graph.grid[layer]
+        top, left, bottom, right = tile.inside
+        return slice(top // cells, -(-bottom // cells)), slice(left // cells, -(-right // cells))
+
+    def _tile_input(self, stage_input: np.ndarray, tile: Tile) -> tuple[tf.Tensor, tf.Tensor]:
+        """The part of the map that a tile reads, (h, w, C), and its box."""
+        part = stage_input[tile.rows, tile.columns]
+        if self.graph.reads_picture:
+            part = np.asarray(part, np.float32)
+        return tf.constant(part), tf.constant(tile.box)
+
+    def _targets(self, tile: Tile) -> ByTerm:
+        """The content's activations inside a tile, by term."""
+        if self._content_map is not None:
+            activations = self.graph.activations(*self._tile_input(self._content_map, tile))
+            return {term.key: activations[term.layer] for term in self.graph.position_terms}
+        targets = {}
+        for term in self.graph.position_terms:
+            rows, columns = self._part(tile, term.layer)
+            targets[term.key] = tf.constant(self._content_targets[term.key][:, rows, columns])
+        return targets
+
+    def _tile_guides(self, tile: Tile) -> ByLayer:
+        return {
+            layer: tf.constant(guide[self._part(tile, layer)])
+            for layer, guide in self._guides.items()
+        }
+
+    def _empty_next_map(self) -> np.ndarray:
+        if self.graph.is_last:
+            return np.empty(0, self._dtype)
+        return np.empty(self._shape(self.graph.layers[-1]), self._dtype)

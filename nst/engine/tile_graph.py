@@ -1,0 +1,361 @@
+"""What TensorFlow computes on one tile: activations, sums over positions, and gradients.
+
+The graphs do not depend on sizes: each is traced once, for tiles and pictures of every size.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import tensorflow as tf
+
+from nst.engine.costs import Sums, Term, TotalCost
+from nst.engine.tiling import grid
+from nst.vgg.layers import channels
+
+ByLayer = dict[str, tf.Tensor]
+ByTerm = dict[str, Any]  # a tensor, or a structure of them, by Term.key
+MOST_STYLES = 64  # kept in memory, some 2 MB each
+
+
+class Network(Protocol):
+    """A VGG network as a graph (``nst_utils.VGG``)."""
+
+    layers: list[str]
+    dtype: tf.DType
+
+    def run(self, x: tf.Tensor, layers: Sequence[str]) -> ByLayer:
+        """Activations (1, h, w, C) of consecutive layers, from an image or activation (h, w, C)."""
+
+
+class Counts(NamedTuple):
+    """What sums over a picture are divided by, for each layer with a term.
+
+    positions: h w, a float32 scalar. regions: the sum of the guide of each region, (R,), for layers
+    whose mean is taken by regions.
+    """
+
+    positions: ByLayer
+    regions: ByLayer
+
+
+class TileGraphs:
+    """The graphs of one network and one total cost, each made when it is first asked for."""
+
+    def __init__(self, network: Network, total_cost: TotalCost) -> None:
+        keys = [term.key for term in total_cost.terms]
+        if len(set(keys)) < len(keys):
+            raise ValueError(f"two terms of a kind in one layer: {', '.join(keys)}")
+        self.network = network
+        self.total_cost = total_cost
+        self._graphs: dict[tuple, TileGraph] = {}
+        self._styles: dict[tuple, ByTerm] = {}
+
+    def graph(
+        self, layers: Sequence[str], region_weights: tuple[float, ...], guided: bool
+    ) -> "TileGraph":
+        """Return the graph of consecutive layers; arguments as of TileGraph."""
+        key = tuple(layers), region_weights, guided
+        if key not in self._graphs:
+            self._graphs[key] = TileGraph(self.network, self.total_cost.terms, *key)
+        return self._graphs[key]
+
+    def run(self, graph: "TileGraph", name: str, arguments: Iterable[tuple]) -> Iterator[Any]:
+        """Yield what the function ``name`` of a graph returns for each tile's arguments, in order.
+
+        A subclass may evaluate the tiles elsewhere.
+        """
+        call = getattr(graph, name)
+        return (call(*tile_arguments) for tile_arguments in arguments)
+
+    def style_means(self, key: tuple, measure: Callable[[], ByTerm]) -> ByTerm:
+        """Return the means of a style, measured once for all pictures in the same style."""
+        if key not in self._styles:
+            if len(self._styles) >= MOST_STYLES:
+                del self._styles[next(iter(self._styles))]  # the oldest
+            self._styles[key] = measure()
+        return self._styles[key]
+
+
+class TileGraph:
+    """Consecutive layers of the network, applied to one tile.
+
+    A tile is a tensor (h, w, C) and its box, (top, left, bottom, right) of the part inside, in
+    cells. Terms that compare positions have one mean and no guide. The others have a mean for each
+    of R regions, stacked along a first axis, and guides (h, w, R) for each layer, of the part
+    inside; {} where the graph is not guided: then R = 1 and every position counts 1.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        terms: Sequence[Term],
+        layers: tuple[str, ...],
+        region_weights: tuple[float, ...],
+        guided: bool,
+    ) -> None:
+        """Prepare the graphs; nothing is traced yet.
+
+        terms: of the whole cost. region_weights: (R,), 1 each where all regions count the same.
+        """
+        self.network = network
+        self.layers = layers
+        self.region_weights = region_weights
+        self.guided = guided
+        self.terms = [term for term in terms if term.layer in layers]
+        self.position_terms = [term for term in self.terms if term.cost.compares_positions]
+        self.mean_terms = [term for term in self.terms if not term.cost.compares_positions]
+        self.is_last = layers[-1] == network.layers[-1]
+        self.reads_picture = layers[0] == network.layers[0]
+        self.grid = {name: grid(layers[: i + 1]) for i, name in enumerate(layers)}
+        # float16 has too small a range for gradients of activations.
+        self.gradient_dtype = tf.float32 if network.dtype == tf.float16 else network.dtype
+        self._specify()
+
+    def _specify(self) -> None:
+        """Give each function the signature of its arguments, of any height and width."""
+        first = self.network.layers.index(self.layers[0])
+        depth = 3 if self.reads_picture else channels(self.network.layers[first - 1])
+        dtype = tf.float32 if self.reads_picture else self.network.dtype
+        x, box = tf.TensorSpec((None, None, depth), dtype), tf.TensorSpec((4,), tf.int32)
+        targets = {
+            term.key: tf.TensorSpec((1, None, None, channels(term.layer)), self.network.dtype)
+            for term in self.position_terms
+        }
+        regions = len(self.region_weights)
+        style_layers = {term.layer for term in self.mean_terms}
+        guides = {}
+        if self.guided:
+            guides = {layer: tf.TensorSpec((None, None, regions)) for layer in style_layers}
+        means = {term.key: self._mean_spec(term, regions) for term in self.mean_terms}
+        dsums = means | {term.key: self._mean_spec(term) for term in self.position_terms}
+        layers = {term.layer for term in self.terms}
+        counts = Counts(
+            {layer: tf.TensorSpec(()) for layer in layers},
+            {layer: tf.TensorSpec((regions,)) for layer in style_layers},
+        )
+        upstream = {}
+        if not self.is_last:
+            last = self.layers[-1]
+            spec = tf.TensorSpec((1, None, None, channels(last)), self.gradient_dtype)
+            upstream = {last: spec}
+        # Without autograph, which leaves files in the temporary folder.
+        self.activations = tf.function(self._activations, (x, box), autograph=False)
+        self.style_sums = tf.function(self._sums, (x, box, {}, guides), autograph=False)
+        self.sums = tf.function(self._sums, (x, box, targets, guides), autograph=False)
+        self.backward = tf.function(
+            self._backward, (x, box, targets, guides, dsums, upstream), autograph=False
+        )
+        self.evaluate = tf.function(
+            self._evaluate, (x, targets, guides, means, counts), autograph=False
+        )
+
+    def _mean_spec(self, term: Term, regions: int | None = None) -> Any:
+        """Shapes and dtypes of the sums of a term, of its regions if their number is given."""
+        position = tf.zeros((1, 1, 1, channels(term.layer)))  # one, to learn the shapes
+        sums = term.cost.sums(position, position, None)
+        shape = () if regions is None else (regions,)
+        return tf.nest.map_structure(lambda t: tf.TensorSpec(shape + t.shape, t.dtype), sums)
+
+    def values(self, sums: ByTerm, style_means: ByTerm, counts: Counts) -> ByTerm:
+        """Share times cost of each term, float32 scalars, from the sums over a picture.
+
+        Each region counts by its share of the picture, so that a region is painted as strongly as
+        the same region of a picture that is painted as a whole.
+        """
+        values = {}
+        for term in self.position_terms:
+            mean = divided(sums[term.key], counts.positions[term.layer])
+            values[term.key] = term.share * term.cost.value(mean, None)
+        for term in self.mean_terms:
+            total = tf.zeros(())
+            for region, weight in enumerate(self.region_weights):
+                size = counts.regions[term.layer][region]
+                mean = divided(_region(sums[term.key], region), size)
+                cost = term.cost.value(mean, _region(style_means[term.key], region))
+                total += term.share * weight * size / counts.positions[term.layer] * cost
+            values[term.key] = total
+        return values
+
+    def dsums(self, sums: ByTerm, style_means: ByTerm, counts: Counts) -> ByTerm:
+        """Derivative of J with respect to the sums over a picture."""
+        dsums = {}
+        for term in self.position_terms:
+            positions = counts.positions[term.layer]
+            mean = divided(sums[term.key], positions)
+            dsums[term.key] = term.cost.dvalue(mean, None, term.factor * term.share, positions)
+        for term in self.mean_terms:
+            positions = counts.positions[term.layer]
+            regions = []
+            for region, weight in enumerate(self.region_weights):
+                mean = divided(_region(sums[term.key], region), counts.regions[term.layer][region])
+                # A region counts size / positions in J, and d mean / d sums is 1 / size.
+                regions.append(
+                    term.cost.dvalue(
+                        mean,
+                        _region(style_means[term.key], region),
+                        term.factor * term.share * weight,
+                        positions,
+                    )
+                )
+            dsums[term.key] = _stacked(regions)
+        return dsums
+
+    # What follows is traced.
+
+    def _inside(self, activation: tf.Tensor, layer: str, box: tf.Tensor) -> tf.Tensor:
+        """Cut the halo off an activation.
+
+        box: inside of the tile, relative to the tile, in cells of the map that the stage reads.
+        """
+        cells = self.grid[layer]
+        top, left = box[0] // cells, box[1] // cells
+        bottom, right = -(-box[2] // cells), -(-box[3] // cells)
+        return activation[:, top:bottom, left:right]
+
+    def _activations(self, x: tf.Tensor, box: tf.Tensor) -> ByLayer:
+        """Activations of the layers that compare positions, and of the last one if others follow.
+
+        x: (h, w, C). Returns {layer: (1, h_l, w_l, C_l)}, without the halo.
+        """
+        activations = self.network.run(x, self.layers)
+        wanted = [term.layer for term in self.position_terms]
+        if not self.is_last:
+            wanted.append(self.layers[-1])
+        return {name: self._inside(activations[name], name, box) for name in dict.fromkeys(wanted)}
+
+    def _sums(
+        self, x: tf.Tensor, box: tf.Tensor, targets: ByTerm, guides: ByLayer
+    ) -> tuple[ByTerm, tf.Tensor]:
+        """Sums of the terms over a tile, and the last activation, (1, h, w, C).
+
+        targets: {} leaves out the terms that compare positions.
+        """
+        activations = self.network.run(x, self.layers)
+        inside = {name: self._inside(a, name, box) for name, a in activations.items()}
+        return self._term_sums(inside, targets, guides), inside[self.layers[-1]]
+
+    def _term_sums(self, inside: ByLayer, targets: ByTerm, guides: ByLayer) -> ByTerm:
+        sums = {}
+        for term in self.mean_terms:
+            regions = self._regions(guides, term.layer)
+            sums[term.key] = _stacked(
+                [term.cost.sums(inside[term.layer], None, guide) for guide in regions]
+            )
+        for term in self.position_terms:
+            if term.key in targets:
+                sums[term.key] = term.cost.sums(inside[term.layer], targets[term.key], None)
+        return sums
+
+    def _regions(self, guides: ByLayer, layer: str) -> list[tf.Tensor | None]:
+        """The guide of each region, (h, w, 1)."""
+        if not guides:
+            return [None]
+        return tf.split(guides[layer], len(self.region_weights), axis=2)
+
+    def _backward(
+        self,
+        x: tf.Tensor,
+        box: tf.Tensor,
+        targets: ByTerm,
+        guides: ByLayer,
+        dsums: ByTerm,
+        upstream: ByLayer,
+    ) -> tf.Tensor:
+        """Gradient of J with respect to a tile, (h, w, C).
+
+        dsums: derivative of J with respect to the sums over the picture. upstream: gradient with
+        respect to the last activation, from the stages that follow.
+        """
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(x)
+            activations = self.network.run(x, self.layers)
+        inside = {name: self._inside(a, name, box) for name, a in activations.items()}
+        gradients = self._term_gradients(inside, targets, guides, dsums)
+        for name, gradient in upstream.items():
+            gradients[name] = gradients[name] + gradient if name in gradients else gradient
+        for name, gradient in gradients.items():  # 0 in the halo
+            cells, full = self.grid[name], tf.shape(activations[name])
+            top, left = box[0] // cells, box[1] // cells
+            around = [
+                [0, 0],
+                [top, full[1] - top - tf.shape(gradient)[1]],
+                [left, full[2] - left - tf.shape(gradient)[2]],
+                [0, 0],
+            ]
+            gradients[name] = tf.pad(gradient, around)
+        return self._backpropagate(tape, x, activations, gradients)
+
+    def _evaluate(
+        self,
+        x: tf.Tensor,
+        targets: ByTerm,
+        guides: ByLayer,
+        style_means: ByTerm,
+        counts: Counts,
+    ) -> tuple[ByTerm, tf.Tensor]:
+        """Values of the terms and gradient of J, where the only tile is the whole map."""
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(x)
+            activations = self.network.run(x, self.layers)
+        sums = self._term_sums(activations, targets, guides)
+        dsums = self.dsums(sums, style_means, counts)
+        gradients = self._term_gradients(activations, targets, guides, dsums)
+        gradient = self._backpropagate(tape, x, activations, gradients)
+        return self.values(sums, style_means, counts), gradient
+
+    def _term_gradients(
+        self, inside: ByLayer, targets: ByTerm, guides: ByLayer, dsums: ByTerm
+    ) -> ByLayer:
+        """Gradient of the terms with respect to the activation of their layer, without the halo."""
+        gradients: ByLayer = {}
+
+        def add(term: Term, target: tf.Tensor | None, dsum: Sums, guide: tf.Tensor | None) -> None:
+            gradient = term.cost.gradient(inside[term.layer], target, dsum, guide)
+            gradient = tf.cast(gradient, self.gradient_dtype)
+            if term.layer in gradients:
+                gradient = gradients[term.layer] + gradient
+            gradients[term.layer] = gradient
+
+        for term in self.mean_terms:
+            for region, guide in enumerate(self._regions(guides, term.layer)):
+                add(term, None, _region(dsums[term.key], region), guide)
+        for term in self.position_terms:
+            add(term, targets[term.key], dsums[term.key], None)
+        return gradients
+
+    def _backpropagate(
+        self, tape: tf.GradientTape, x: tf.Tensor, activations: ByLayer, gradients: ByLayer
+    ) -> tf.Tensor:
+        """Gradient with respect to ``x`` from the gradients with respect to activations."""
+        scale = None
+        if self.network.dtype == tf.float16:
+            # A common power of two brings the largest gradient to the middle of float16's range.
+            largest = tf.reduce_max([tf.reduce_max(tf.abs(g)) for g in gradients.values()])
+            exponent = tf.math.log(16.0 / tf.maximum(largest, 1e-30)) / math.log(2.0)
+            scale = tf.pow(2.0, tf.round(exponent))
+            gradients = {name: tf.cast(g * scale, tf.float16) for name, g in gradients.items()}
+        gradient = tape.gradient(
+            [activations[name] for name in gradients], x, output_gradients=list(gradients.values())
+        )
+        return gradient if scale is None else tf.cast(gradient, tf.float32) / scale
+
+
+def added(total: ByTerm, part: Mapping[str, Any]) -> ByTerm:
+    """Add the sums of a tile to those of the tiles before it."""
+    if not total:
+        return dict(part)
+    return {key: tf.nest.map_structure(tf.add, total[key], part[key]) for key in total}
+
+
+def _region(sums: Sums, region: int) -> Sums:
+    return tf.nest.map_structure(lambda tensor: tensor[region], sums)
+
+
+def divided(sums: Sums, positions: tf.Tensor) -> Sums:
+    """The mean of sums over a number of positions."""
+    return tf.nest.map_structure(lambda t: t / tf.cast(positions, t.dtype), sums)
+
+
+def _stacked(regions: Sequence[Sums]) -> Sums:
+    return tf.nest.map_structure(lambda *tensors: tf.stack(tensors), *regions)

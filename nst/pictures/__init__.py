@@ -1,0 +1,1 @@
+"""Picture files in and out: find, read, resize, write. Independent of networks and runs."""

@@ -1,0 +1,1 @@
+"""Jobs, batches, run folders, checkpoints: from a job to its picture, and on after a stop."""

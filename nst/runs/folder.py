@@ -1,0 +1,332 @@
+"""The folder of one run: frames, cost log, manifest, checkpoint and the finished picture."""
+
+import contextlib
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from nst import __version__, layout
+from nst.engine.evaluation import Evaluation
+from nst.engine.step import Position, Step
+from nst.errors import DivergedError, MemoryLimitError, OutputError
+from nst.files import output_error, write_atomically
+from nst.pages import run_files
+from nst.pages.finished_run import FinishedRun
+from nst.pictures.resize import resize
+from nst.pictures.write import encode, on_white
+from nst.runs import manifest
+from nst.runs.checkpoint import Checkpoint, Checkpoints, DamagedError
+from nst.runs.cost_log import CostLog
+from nst.runs.folder_claim import FolderClaim
+from nst.runs.job import Job
+from nst.runs.save_schedule import SaveSchedule
+from nst.runs.tensorboard import TensorBoardLog
+from nst.text import picture_title
+from nst.vgg.weights import WeightsFile
+
+
+class RunFolder:
+    """One run's folder below ``--output_dir``; raises OutputError whenever it cannot be written."""
+
+    def __init__(self, job: Job, weights: WeightsFile) -> None:
+        """Choose the folder and find out whether it holds this very run; make nothing yet.
+
+        checkpoint: where an unfinished run is resumed, from ``claim`` until ``begin``. news: a line
+        for the user about that. saved: the iteration that was saved last, None before. log: the
+        costs so far.
+        """
+        self.job = job
+        self.identity = manifest.identity(job, weights)
+        self.checkpoint: Checkpoint | None = None
+        self.news = ""
+        self._claim = FolderClaim(job, self.identity)
+        self._last: Step | None = None
+        self.saved: int | None = None
+        self.log = CostLog([name for name, _ in job.settings.used_style_layers])
+        self._facts: dict[str, Any] = {}
+        self._evaluation: Evaluation | None = None  # known once the run has begun
+        self._tensorboard: TensorBoardLog | None = None
+        self._checkpoints = Checkpoints(self.path)
+        self._schedule = SaveSchedule(job.settings.print_every)
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self._claim.path
+
+    @property
+    def finished(self) -> bool:
+        """Whether the folder holds this very run, finished, and it is not to be overwritten."""
+        return self._claim.finished
+
+    @property
+    def picture(self) -> Path:
+        """Where the finished picture is."""
+        return self._claim.picture
+
+    def claim(self) -> bool:
+        """Make the folder, lock it, and find where its run is resumed.
+
+        Returns False, and does nothing, if another process has finished this very run meanwhile.
+        With ``overwrite`` an earlier run's files are removed; else the frames of the same run stay
+        until they are written again.
+        """
+        try:
+            self._claim.claim()
+            if self.finished:
+                return False
+            overwrite = self.job.settings.overwrite
+            self._checkpoints = Checkpoints(self.path)
+            unfinished = self._claim.unfinished and not overwrite
+            unusable = unfinished and not self._load_checkpoint()
+            for pattern in (*layout.LEFTOVERS, *(layout.RESULTS if overwrite else ())):
+                for old in self.path.glob(pattern):
+                    old.unlink()
+            if overwrite:
+                shutil.rmtree(self.path / layout.TENSORBOARD, ignore_errors=True)
+            for number, frame in layout.frames(self.path).items():
+                if number == 0 or number % self.job.settings.print_every:
+                    frame.unlink()  # saved when an earlier process was stopped
+            if not self.checkpoint:
+                self._checkpoints.remove(unusable)
+        except OSError as error:
+            raise output_error(self.path, error) from None
+        except MemoryError:
+            raise MemoryLimitError(
+                f"{self.path}: its checkpoint takes more memory than there is; free some, or start "
+                "again with --overwrite"
+            ) from None
+        self._facts = {"started": manifest.now()}
+        self._write_manifest("running")  # whose folder this is
+        return True
+
+    def _load_checkpoint(self) -> bool:
+        """Find where the run is resumed; return False if there is a checkpoint to set aside."""
+        checkpoint, reason = None, ""
+        try:
+            checkpoint = self._checkpoints.load()
+            if checkpoint is None:
+                reason = "nothing of it was saved"
+            elif checkpoint.identity != self.identity:
+                reason = "its checkpoint is of another run"
+        except DamagedError as error:
+            reason = f"its checkpoint is damaged ({error})"
+        if checkpoint is None or reason:
+            self.news = f"{self.path}: an unfinished run is started again: {reason}."
+            return not (self.path / layout.CHECKPOINT).exists()
+        self.checkpoint = checkpoint
+        self.saved = checkpoint.position.iteration
+        self.log.load(checkpoint.log)
+        self.news = f"{self.path}: going on after iteration {self.saved} of an unfinished run."
+        if checkpoint.versions != manifest.versions():
+            self.news += " It was begun with other versions: the picture may differ a little."
+        return True
+
+    def begin(self, facts: dict[str, Any], evaluation: Evaluation) -> None:
+        """Write the manifest of a run that begins or is resumed.
+
+        facts: entries for the manifest that do not follow from the job. evaluation: for manifest
+        and checkpoints.
+        """
+        self._facts |= {**facts, "evaluation": evaluation.to_json()}
+        self._evaluation = evaluation
+        seconds = self.checkpoint.position.seconds if self.checkpoint else 0.0
+        self.checkpoint = None  # free its memory
+        self._schedule = SaveSchedule(self.job.settings.print_every, seconds)
+        if self.job.settings.tensorboard:
+            self._tensorboard = TensorBoardLog(self.path / layout.TENSORBOARD, self.log.layers)
+        self._write_manifest("running")
+
+    def record(self, step: Step, save: bool | None = None) -> None:
+        """Log the costs of a step, and save what is due.
+
+        save: whether its position is to be saved; None leaves that to the schedule. A step whose
+        frame is due comes with its image.
+        """
+        self.log.add(step)
+        self._last = step.without_state() if step.is_last else step  # the last is not resumed
+        framed = self._schedule.frame(step)
+        if framed:
+            self._save_frame(step)
+        if self._tensorboard:
+            self._tensorboard.add(step, framed)
+        due = self._schedule.checkpoint(step) if save is None else save and not self.complete
+        if due:
+            self._save_checkpoint(step)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the last iteration was recorded."""
+        return self._last is not None and self._last.is_last
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of work so far."""
+        return self._last.seconds if self._last else 0.0
+
+    def rewind(self, position: Position | None) -> None:
+        """Go back to where the run was saved last, its worker being lost."""
+        self.log.rewind(position.iteration if position else -1)
+        self._last = None
+
+    def _save_frame(self, step: Step) -> None:
+        """Save the image of a step as ``frame_NNNNN.png`` and the costs so far."""
+        self._write(layout.frame_name(step.iteration), self._encode(step, "png"))
+        self._save_log()
+
+    def _save_log(self) -> None:
+        self._write(layout.COSTS, self.log.costs())
+        if self.log.layers:
+            self._write(layout.STYLE_COSTS, self.log.style_costs())
+
+    def _save_checkpoint(self, step: Step) -> None:
+        assert self._evaluation is not None  # the run has begun
+        checkpoint = Checkpoint(
+            step.position, self.identity, manifest.versions(), self._evaluation, self.log.dump()
+        )
+        try:
+            self._checkpoints.save(checkpoint)
+        except OSError as error:
+            raise output_error(self.path / layout.CHECKPOINT, error) from None
+        self.saved = step.iteration
+
+    def finish(self) -> None:
+        """Save the result, the image of the last step, and what is made of a finished run."""
+        assert self._last is not None  # it was recorded
+        picture = self._encode(self._last, self.job.settings.output_format)
+        self._write(self.picture.name, picture)
+        self._save_log()
+        self._facts["result_sha256"] = hashlib.sha256(picture).hexdigest()
+        self._end()
+        self.add_animation()
+        run = FinishedRun(
+            folder=self.path,
+            settings=self.job.settings,
+            title=picture_title(*self.job.names),
+            pictures=self.job.pictures,
+            result=on_white(self._full_size(self._last), self.job.transparency),
+            manifest=manifest.describe(self.job, self.identity, layout.FINISHED, self._facts),
+            curves=self.log.curves(),
+            cost_at=self.log.total,
+        )
+        for name, data in run_files.make_files(run):
+            self._write(name, data)
+        if self._tensorboard:
+            self._tensorboard.close()
+        self._write_manifest(layout.FINISHED)
+        self.tidy()
+
+    def add_animation(self) -> bool:
+        """Make the animation of a finished run if it is wanted and missing; True if it was made."""
+        kind = self.job.settings.animation
+        target = self.path / f"{layout.ANIMATION}.{kind}"
+        if kind == "none" or target.exists():
+            return False
+        try:
+            run_files.write_animation(self.path, self.picture, self.job.settings.epochs, target)
+        except OSError as error:
+            raise output_error(target, error) from None
+        if self.finished:
+            with contextlib.suppress(FileNotFoundError):  # a report that is gone is not missed
+                report = (self.path / layout.REPORT).read_bytes()
+                self._write(layout.REPORT, run_files.add_link(report, target.name))
+        return True
+
+    def tidy(self) -> None:
+        """Remove the checkpoint of a finished run, as far as that is possible."""
+        with contextlib.suppress(OSError):
+            Checkpoints(self.path).remove()
+
+    def stop(self, error: BaseException) -> str:
+        """Save the last step when ``error`` ends the run early; return how it can be resumed."""
+        if self._evaluation is None:
+            if self._claim.is_new and self._claim.claimed:  # nothing was begun: leave nothing
+                with contextlib.suppress(OSError):
+                    (self.path / layout.MANIFEST).unlink(missing_ok=True)
+                    self.path.rmdir()
+            return ""
+        status = "failed"
+        if isinstance(error, KeyboardInterrupt):
+            status = "interrupted"
+        elif isinstance(error, DivergedError):
+            status = "diverged"
+        with contextlib.suppress(OutputError):
+            last = self._last
+            # From a worker of a cluster, a step may come without its state and image.
+            if (
+                last is not None
+                and last.position.state is not None
+                and last.image is not None
+                and not last.is_last
+                and not isinstance(error, OutputError)
+            ):
+                with contextlib.suppress(MemoryError):
+                    self._save_checkpoint(last)
+                    self._save_frame(last)
+            self._end()
+            self._write_manifest(status)
+        if status == "diverged":
+            return ""  # it would again
+        settings = self.job.settings
+        if self.saved is None:
+            return f"{self.path}: stopped before anything was saved."
+        command = "the same command"
+        if settings.overwrite:
+            command += " without --overwrite"
+        return (
+            f"{self.path}: saved after iteration {self.saved} of {settings.epochs}; "
+            f"{command} goes on from there."
+        )
+
+    def _end(self) -> None:
+        """Add the end of the run to the facts of the manifest."""
+        step = self._last
+        self._facts |= {"ended": manifest.now(), "peak_memory_bytes": manifest.peak_memory()}
+        if step:
+            self._facts |= {
+                "iterations": step.iteration,
+                "seconds": round(step.seconds, 3),
+                "final_costs": step.costs.named(),
+            }
+
+    def result(self) -> np.ndarray:
+        """Return the finished picture, (H, W, 3) uint8 sRGB."""
+        with Image.open(self.picture) as image:
+            return np.array(image)[:, :, :3]  # without the transparency of the content
+
+    def _encode(self, step: Step, kind: str) -> bytes:
+        """The file of the image of a step, with its provenance and nothing of this machine."""
+        network = self._facts["network"]
+        provenance = {
+            "Software": f"Neural Style Transfer {__version__}",
+            "Description": picture_title(*self.job.names),
+            "nst:iteration": str(step.iteration),
+            "nst:identity": json.dumps(self.identity),
+            "nst:network": f"{network['name']}, SHA-256 {network['sha256']}",
+            "nst:precision": self._facts["precision"],
+        }
+        return encode(self._full_size(step), kind, self.job.transparency, provenance)
+
+    def _full_size(self, step: Step) -> np.ndarray:
+        """The image of a step; frames of coarse scales, too, have the size of the result."""
+        assert step.image is not None  # frames and results come with it
+        return resize(step.image, self.job.size)
+
+    def _write_manifest(self, status: str) -> None:
+        about = manifest.describe(self.job, self.identity, status, self._facts)
+        self._write(layout.MANIFEST, json.dumps(about, indent=2).encode())
+
+    def _write(self, name: str, data: bytes) -> None:
+        try:
+            write_atomically(self.path / name, data)
+        except OSError as error:
+            raise output_error(self.path / name, error) from None
+
+    def close(self) -> None:
+        """Let other processes use the folder."""
+        self._claim.close()

@@ -1,0 +1,250 @@
+"""What one run works on: its settings and its pictures, read and checked before any computing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nst.engine.inputs import LEAST_MEAN
+from nst.engine.optimizers import optimizer_class
+from nst.errors import PictureError, UsageError
+from nst.pictures.find import find_picture
+from nst.pictures.read import Picture, hash_picture, read_picture
+from nst.pictures.resize import resize
+from nst.pictures.write import check_side
+from nst.runs.checks import check_counts, check_settings, is_mixed
+from nst.settings import START_WORDS, Settings
+
+MASKS = ("content_mask", "style_mask")
+STYLE_SETTINGS = ("style_weights", *MASKS, "preserve_colors")  # without effect where beta is 0
+
+Size = tuple[int, int]  # (height, width) in pixels
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to make.
+
+    content: None for a texture. styles: none where there is no style cost and no start from it.
+    start: the picture of ``--init FILE``, None for its words. content_mask, style_mask: the masks
+    as they were read; content_masks, style_masks: (H, W) float32, 0..1, of the size they mask.
+    """
+
+    settings: Settings
+    content: Picture | None
+    styles: tuple[Picture, ...]
+    start: Picture | None
+    content_mask: tuple[Picture, ...] = ()
+    style_mask: tuple[Picture, ...] = ()
+    content_masks: tuple[np.ndarray, ...] = ()
+    style_masks: tuple[np.ndarray, ...] = ()
+
+    @property
+    def size(self) -> Size:
+        """(height, width) of the picture to make, in pixels."""
+        return picture_size(self.settings, self.content)
+
+    @property
+    def style_sizes(self) -> tuple[float, ...]:
+        """The long side requested for each style; its file may be smaller."""
+        return tuple(
+            requested_style_side(self.settings, self.size, style.file_size) for style in self.styles
+        )
+
+    @property
+    def stems(self) -> tuple[str, str]:
+        """The stems of content and styles, after which the run folder is named."""
+        content = self.content.path if self.content else None
+        return job_stems(content, [style.path for style in self.styles])
+
+    @property
+    def names(self) -> tuple[str | None, list[str]]:
+        """The names of the files of content and styles."""
+        content = self.content.path.name if self.content else None
+        return content, [style.path.name for style in self.styles]
+
+    @property
+    def transparency(self) -> np.ndarray | None:
+        """The alpha channel of the result, (H, W) uint8: that of the content, if it has any."""
+        return self.content.transparency if self.content else None
+
+    @property
+    def pictures(self) -> dict[str, list[Picture]]:
+        """Every picture that was read, by its role."""
+        return {
+            "content": [self.content] if self.content else [],
+            "style": list(self.styles),
+            "start": [self.start] if self.start else [],
+            "content_mask": list(self.content_mask),
+            "style_mask": list(self.style_mask),
+        }
+
+
+def hash_job(settings: Settings) -> Job:
+    """Return the job of ``settings`` with the hashes of its pictures and no pixels.
+
+    Raises PictureError or UsageError.
+    """
+    pictures = {role: tuple(map(hash_picture, paths)) for role, paths in _find(settings).items()}
+    return Job(
+        settings,
+        content=next(iter(pictures["content"]), None),
+        styles=pictures["style"],
+        start=next(iter(pictures["start"]), None),
+        content_mask=pictures["content_mask"],
+        style_mask=pictures["style_mask"],
+    )
+
+
+def read_job(settings: Settings) -> Job:
+    """Read the pictures and check the output folder, making nothing.
+
+    Raises PictureError, UsageError or OutputError.
+    """
+    check_settings(settings)
+    paths = _find(settings)
+    content = None
+    if paths["content"]:
+        content = read_picture(paths["content"][0], settings.long_side)
+    size = picture_size(settings, content)
+    check_side(settings.output_format, size)
+    style_side = style_long_side(settings, size)
+    styles = tuple(read_picture(path, style_side, settings.style_scale) for path in paths["style"])
+    start = read_picture(paths["start"][0], max(size)) if paths["start"] else None
+    content_mask, content_masks = _read_masks(
+        "content_mask", paths["content_mask"], [size] * len(styles)
+    )
+    style_mask, style_masks = _read_masks(
+        "style_mask", paths["style_mask"], [_size(style) for style in styles]
+    )
+    return Job(
+        settings, content, styles, start, content_mask, style_mask, content_masks, style_masks
+    )
+
+
+def picture_size(settings: Settings, content: Picture | None) -> Size:
+    """(height, width) of the picture to make from ``content``, None for a texture."""
+    if content is not None:
+        return _size(content)
+    if settings.texture_size is None:
+        raise UsageError("content_image_filename: give one, or --alpha 0 and a WIDTHxHEIGHT")
+    return settings.texture_size
+
+
+def _size(picture: Picture) -> Size:
+    height, width = picture.rgb.shape[:2]
+    return height, width
+
+
+def job_stems(content: Path | None, styles: Sequence[Path]) -> tuple[str, str]:
+    """The stems of content and styles, after which the run folder is named."""
+    style_stems = "+".join(style.stem for style in styles)
+    return content.stem if content else "texture", style_stems or "reconstruction"
+
+
+def style_long_side(settings: Settings, size: Size) -> int | None:
+    """The long side to read a style at, before ``style_scale``; None for that of its file.
+
+    Strokes keep their size in the result, of ``size``, if both have the same.
+    """
+    if settings.style_size is None:
+        return max(size)
+    return settings.style_size if isinstance(settings.style_size, int) else None
+
+
+def requested_style_side(settings: Settings, size: Size, file_size: tuple[int, int]) -> float:
+    """The long side requested for a style, of a file of (width, height), for a picture."""
+    return settings.style_scale * (style_long_side(settings, size) or max(file_size))
+
+
+def describe_job(job: Job) -> list[str]:
+    """Lines for the user: the pictures, and settings that have no effect."""
+    settings, lines = job.settings, []
+    if job.content is None:
+        height, width = job.size
+        lines.append(f"Texture   {width} x {height}, without a content picture")
+    else:
+        note = "" if settings.alpha else "; alpha is 0: for size and start only"
+        lines.append(f"Content   {_described(job.content)}{note}")
+    shares = settings.style_shares(len(job.styles)) if job.styles else ()
+    for style, share in zip(job.styles, shares):
+        weight = f", weight {share:.3g}" if len(job.styles) > 1 else ""
+        note = "" if settings.beta else "; beta is 0: for the start only"
+        lines.append(f"Style     {_described(style)}{weight}{note}")
+    if not job.styles:
+        lines.append("Style     none, as beta is 0: the content is reconstructed")
+    lines += [f"Mask      {_described(mask)}" for mask in job.content_mask + job.style_mask]
+    changed = settings.changed()
+    optimizer = optimizer_class(settings.optimizer)
+    if "learning_rate" in changed and not optimizer.uses_learning_rate:
+        lines.append(
+            f"          learning_rate has no effect: {settings.optimizer} finds its own step size"
+        )
+    if not settings.beta and (idle := [name for name in STYLE_SETTINGS if name in changed]):
+        lines.append(f"          {', '.join(idle)}: no effect, as beta is 0")
+    return lines
+
+
+def job_remarks(job: Job) -> list[str]:
+    """Lines for the user: what had to be guessed or left out of the pictures of a job."""
+    return [
+        f"{picture.path}: {note}"
+        for pictures in job.pictures.values()
+        for picture in pictures
+        for note in picture.notes
+    ]
+
+
+def _described(picture: Picture) -> str:
+    height, width = picture.rgb.shape[:2]
+    description = f"{picture.path}, {width} x {height}"
+    if picture.file_size != (width, height):
+        description += " from {} x {}".format(*picture.file_size)
+    return "; ".join((description, *picture.notes))
+
+
+def _find(settings: Settings) -> dict[str, list[Path]]:
+    """The files of one picture by their role; raises PictureError or UsageError."""
+    contents = settings.content_image_filename or ()
+    if len(contents) > 1:
+        raise UsageError(f"content_image_filename: {len(contents)} contents for one picture")
+    styles: tuple[str, ...] = ()
+    if settings.beta or settings.init == "style":
+        styles = settings.style_image_filename
+        if len(styles) > 1 and not is_mixed(settings):
+            raise UsageError(
+                f"style_image_filename: {len(styles)} styles for one picture; mix them with "
+                "--style_weights, or give each a --content_mask"
+            )
+        check_counts(settings, len(styles))
+    start = [] if settings.init in START_WORDS else [settings.init]
+    start_setting = f"init ({', '.join(START_WORDS)}, or a file)"
+    paths = {
+        "content": [find_picture(name, "content_image_filename") for name in contents],
+        "style": [find_picture(name, "style_image_filename") for name in styles],
+        "start": [find_picture(name, start_setting) for name in start],
+    }
+    for setting in MASKS:  # without a style cost they have no effect
+        names = (getattr(settings, setting) if settings.beta else None) or ()
+        paths[setting] = [find_picture(name, setting) for name in names]
+    return paths
+
+
+def _read_masks(
+    setting: str, paths: Sequence[Path], sizes: Sequence[Size]
+) -> tuple[tuple[Picture, ...], tuple[np.ndarray, ...]]:
+    """Read masks and stretch each to its size."""
+    pictures = tuple(read_picture(path, max(size)) for path, size in zip(paths, sizes))
+    masks = tuple(_fit_mask(mask, size, setting) for mask, size in zip(pictures, sizes))
+    return pictures, masks
+
+
+def _fit_mask(mask: Picture, size: Size, setting: str) -> np.ndarray:
+    """Return a mask as (H, W) float32, 0..1, of ``size``; transparent parts are 0."""
+    shades = mask.rgb.mean(axis=2, dtype=np.float32) / 255
+    if mask.transparency is not None:  # the picture was laid on white
+        shades = np.clip(shades - (1 - mask.transparency / np.float32(255)), 0, 1)
+    if shades.mean(dtype=np.float64) < LEAST_MEAN:
+        raise PictureError(f"{mask.path}: the mask is black; paint white where --{setting} applies")
+    return resize(shades, size)

@@ -1,0 +1,81 @@
+"""What all the jobs of a process share: weights, precision, traced graphs, measured styles."""
+
+from collections.abc import Callable
+from functools import cached_property, lru_cache
+
+import tensorflow as tf
+
+import nst_utils
+from nst.engine import precision
+from nst.engine.precision import Precision
+from nst.engine.tile_graph import TileGraphs
+from nst.settings import Settings
+from nst.vgg import weights
+from nst.vgg.weights import Weights, WeightsFile
+
+MOST_COSTS = 4  # whose graphs are kept, each with a copy of the weights
+
+BuildGraphs = Callable[[Weights, Settings, tf.DType], TileGraphs]
+
+
+class Session:
+    """A file of VGG weights and what is derived from it, each part on first use.
+
+    file: the weights; they are not read before ``network`` is asked for. workers: number of
+    processes that share the tiles of a picture.
+    """
+
+    def __init__(
+        self,
+        file: WeightsFile,
+        network: Weights | None = None,
+        build_graphs: BuildGraphs = nst_utils.build_graphs,
+        workers: int = 1,
+    ) -> None:
+        """Prepare.
+
+        network: what the file holds, if it was read already. build_graphs:
+        ``nst_utils.build_graphs``, or one whose tiles the workers evaluate.
+        """
+        self.file = file
+        self.workers = workers
+        self._build_graphs = build_graphs
+        if network is not None:
+            self.network = network
+        self._precisions: dict[str, Precision] = {}
+        self._graphs: dict[tuple, TileGraphs] = {}
+
+    @cached_property
+    def network(self) -> Weights:
+        """The weights; raises WeightsError."""
+        return weights.load(self.file)
+
+    def precision(self, name: str) -> Precision:
+        """Return the precision called ``name``, measured once."""
+        if name not in self._precisions:
+            self._precisions[name] = precision.choose(name)
+        return self._precisions[name]
+
+    def describe(self, settings: Settings, chosen: Precision | None = None) -> list[str]:
+        """Lines for the user: the network and the precision."""
+        chosen = chosen or self.precision(settings.precision)
+        file = self.file
+        return [
+            f"Network   {self.network.network} ({file.source}, SHA-256 {file.sha256[:12]})",
+            f"Precision {chosen.dtype.name} ({chosen.reason})",
+        ]
+
+    def graphs(self, settings: Settings, dtype: tf.DType) -> TileGraphs:
+        """Return the graphs of ``settings``, the same ones for the same cost."""
+        key = dtype, *settings.cost()
+        if key not in self._graphs:
+            if len(self._graphs) >= MOST_COSTS:
+                del self._graphs[next(iter(self._graphs))]  # the oldest
+            self._graphs[key] = self._build_graphs(self.network, settings, dtype)
+        return self._graphs[key]
+
+
+@lru_cache(maxsize=1)
+def open_session(file: WeightsFile) -> Session:
+    """Return the session of a weights file; the same one as long as this process uses no other."""
+    return Session(file)

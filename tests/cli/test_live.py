@@ -1,0 +1,479 @@
+"""``--live``: the page of a run, used and attacked."""
+
+import contextlib
+import http.client
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import psutil
+import pytest
+from playwright.sync_api import expect
+
+from helpers import QUICK, ROOT, interrupted, wait_for
+from nst.cli import live
+from nst.cli.live import Live
+from nst.engine.step import Costs, Position, Step
+from nst.errors import ExitCode
+from nst.runs.batch import Outcome, plan_batch
+from nst.runs.folder import RunFolder
+from nst.runs.job import read_job
+from nst.settings import LIVE_PORT, Settings
+
+IMAGE = np.zeros((32, 48, 3), np.float32)
+ENDLESS = (*QUICK, "--epochs", 1_000_000, "--print_every", 1_000_000)
+
+
+class Client:
+    """Asks a live view over HTTP."""
+
+    def __init__(self, url: str) -> None:
+        self.url, self.port = url, int(re.fullmatch(r"http://127\.0\.0\.1:(\d+)/", url)[1])
+
+    def ask(self, method="GET", path="/", headers=None, body=None):
+        """Status, headers and body of the answer to a request."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection.request(method, path, body, headers or {})
+        answer = connection.getresponse()
+        result = answer.status, dict(answer.getheaders()), answer.read()
+        connection.close()
+        return result
+
+    def send(self, data: bytes) -> bytes:
+        """What comes first of the answer to raw bytes."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
+            connection.sendall(data)
+            return connection.recv(1000)
+
+    def json(self, path):
+        return json.loads(self.ask(path=path)[2])
+
+    @property
+    def token(self) -> str:
+        """The secret that the page has for its button."""
+        return re.search('name="token" content="([^"]+)"', self.ask()[2].decode())[1]
+
+    def press_stop(self) -> int:
+        """Ask to stop as the page does; returns the status."""
+        return self.ask("POST", "/stop", {"X-Token": self.token})[0]
+
+
+class LiveProcess(Client):
+    """The client of a run in a process of its own."""
+
+    def __init__(self, process: subprocess.Popen) -> None:
+        self.process = process
+        deadline = threading.Timer(120, process.kill)
+        deadline.start()
+        line = next((line for line in process.stderr if line.startswith("Live ")), None)
+        deadline.cancel()
+        assert line, "no live view"
+        super().__init__(line.split()[1])
+
+    def wait_for_iteration(self, iteration=3):
+        wait_for(lambda: self.json("/state").get("iteration", 0) >= iteration, self.process)
+
+
+@pytest.fixture
+def no_farewell(monkeypatch):
+    """Let a live view end without waiting for the pages that are open."""
+    monkeypatch.setattr(live, "LINGER", 0.0)
+
+
+@pytest.fixture
+def interruptible():
+    """SIGINT has Python's handler, as in a program started from a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def on_live_step(monkeypatch, iteration, call):
+    """Let runs call ``call(client)`` once the live view knows an iteration."""
+    whole = Live.step
+
+    def step(self, task, step):
+        whole(self, task, step)
+        if step.iteration == iteration:
+            call(Client(self.url))
+
+    monkeypatch.setattr(Live, "step", step)
+
+
+class Shown:
+    """A live view whose callbacks are called by hand, for two runs, and its client."""
+
+    def __init__(self, output_dir, file) -> None:
+        settings = Settings(
+            style_image_filename=("mosaic_sun.jpg", "woodcut_wave.jpg"),
+            image_size=48,
+            output_dir=output_dir,
+        )
+        self.stops: list[bool] = []
+        self.closed = False
+        self.view = Live(0, lambda: self.stops.append(True), settings)
+        self.client = Client(self.view.url)
+        self.tasks = plan_batch(settings).tasks
+        self._folders = [RunFolder(read_job(task.settings(settings)), file) for task in self.tasks]
+
+    def close(self):
+        self.closed = True
+        self.view.close()
+
+    def start(self, number):
+        self.view.start(self.tasks[number - 1], self._folders[number - 1])
+
+    def step(self, number, iteration, image=None):
+        costs = Costs(1.0, 1.0, 1.0, 1.0, (0.2,) * 5)
+        position = Position(iteration, 1, float(iteration), costs, None)
+        self.view.step(self.tasks[number - 1], Step(position, 200, 1, image))
+
+
+class Clock:
+    """In place of the module ``time``: a sleep takes no time, and calls a function."""
+
+    def __init__(self, on_sleep) -> None:
+        self.now, self.sleeps, self._on_sleep = 0.0, [], on_sleep
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self.sleeps.append(seconds)
+        self._on_sleep(len(self.sleeps))
+
+
+@pytest.fixture
+def shown(tmp_path, vgg16, no_farewell):
+    made = Shown(tmp_path, vgg16.file)
+    yield made
+    if not made.closed:
+        made.close()
+
+
+@pytest.mark.slow
+def test_the_page_shows_the_picture_and_stops_the_run(program, visit, pair, tmp_path):
+    restored = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    process = program(*pair, *ENDLESS, "--scales", 2, "--live", 0, **restored)
+    try:
+        running = LiveProcess(process)
+        visited = visit(running.url)
+        page = visited.page
+        status, picture = page.locator("#told"), page.locator("#picture")
+        expect(status).to_contain_text("left", timeout=60_000)
+        expect(status).to_contain_text("of 1000000, scale 1 of 2")
+        expect(picture).to_be_visible()
+        expect(picture).to_have_js_property("naturalWidth", 24)
+        expect(page.locator("#chart path")).to_have_count(9)
+        assert page.inner_text("h1") == "photo.png in the style of painting.png"
+        before, source = status.inner_text(), picture.get_attribute("src")
+        expect(status).not_to_have_text(before)
+        expect(picture).not_to_have_attribute("src", source)
+        page.click("#stop")
+        expect(status).to_contain_text("goes on from there")
+        assert process.wait(30) == 130
+        assert page.locator("#stop").is_disabled()
+        assert visited.errors == []
+        assert all(url.startswith((running.url, "data:")) for url in visited.requests)
+    finally:
+        process.kill()
+        process.communicate()
+    manifest = json.loads((tmp_path / "output/photo__painting/run.json").read_text())
+    assert manifest["status"] == "interrupted"
+    assert (tmp_path / "output/photo__painting/checkpoint").exists()
+
+
+def test_the_page_sees_the_end(nst, pair, visit, monkeypatch):
+    pages = []
+    on_live_step(monkeypatch, 0, lambda client: pages.append(visit(client.url).page))
+    assert nst(*pair, *QUICK, "--epochs", 20, "--live", 0).code == 0
+    (page,) = pages
+    expect(page.locator("#told")).to_contain_text("finished")
+    assert page.evaluate("document.getElementById('progress').value") == 20
+    assert page.locator("#stop").is_disabled()
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_a_signal_while_the_page_is_waited_for_changes_nothing(nst, pair, monkeypatch):
+    clock = Clock(lambda number: signal.raise_signal(signal.SIGINT))
+    on_live_step(monkeypatch, 4, lambda client: client.json("/state"))  # a page is open
+    monkeypatch.setattr(live, "time", clock)
+    done = nst(*pair, *QUICK, "--live", 0)
+    assert len(clock.sleeps) == 1
+    assert done.code == 0
+    assert "Traceback" not in done.err
+
+
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory):
+    """One run that all the attacks share."""
+    names = ("--content_image_filename", "temple.jpg", *map(str, ENDLESS), "--live", "0")
+    process = subprocess.Popen(
+        [sys.executable, ROOT / "nst_main.py", *names],
+        cwd=tmp_path_factory.mktemp("attacked"),
+        text=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        running = LiveProcess(process)
+        running.wait_for_iteration()
+        yield running
+        assert process.poll() is None  # nothing of it stopped the run
+        running.wait_for_iteration(1 + running.json("/state")["iteration"])
+    finally:
+        process.kill()
+        process.stderr.close()
+        process.wait()
+
+
+def test_only_this_machine_is_answered(attacked):
+    listening = [
+        connection.laddr.ip
+        for connection in psutil.Process(attacked.process.pid).net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert listening == ["127.0.0.1"]
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "[::1]:{port}", "", "a b"]
+    + ["127.0.0.1.evil.example:{port}", "localhost:{port}@evil.example"],
+)
+def test_foreign_hosts_get_nothing(attacked, host):
+    for path in ("/", "/state", "/costs", "/picture.jpg"):
+        host = host.format(port=attacked.port)
+        status, _, body = attacked.ask(path=path, headers={"Host": host})
+        assert status in (400, 403)
+        assert b"iteration" not in body
+        assert b"token" not in body
+
+
+def test_a_request_without_a_host_gets_nothing(attacked):
+    assert b" 403 " in attacked.send(b"GET /state HTTP/1.0\r\n\r\n").splitlines()[0]
+    assert attacked.ask(headers={"Host": f"localhost:{attacked.port}"})[0] == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../../../../etc/passwd",
+        "//etc/passwd",
+        "/%2e%2e/%2e%2e/etc/passwd",
+        "/..%2f..%2fetc%2fpasswd",
+        "/state/../../etc/passwd",
+        "/picture.jpg/../../../run.json",
+        "/run.json",
+        "/templates/live.html",
+        "/\\..\\..\\etc\\passwd",
+        "/%00",
+        "/state%00.html",
+        "http://evil.example/etc/passwd",
+        "/?file=/etc/passwd&path=../run.json",
+    ],
+)
+def test_no_path_leads_to_a_file(attacked, path):
+    head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{attacked.port}\r\nConnection: close\r\n\r\n"
+    answer = attacked.send(head.encode())
+    if path.startswith("/?"):
+        assert b" 200 " in answer.splitlines()[0]
+    else:
+        assert re.match(rb"HTTP/1\.[01] (400|404)", answer), answer
+    assert b"root:" not in answer
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n", b"431"),
+        (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 20_000 + b"\r\n", b"431"),
+        (b"POST /stop HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n", b"413"),
+        (b"POST /stop HTTP/1.1\r\nContent-Length: -1\r\n\r\n", b"400"),
+        (b"\0\0\0\0\r\n\r\n", b"400"),
+        (b"GET / HTTP/9.9\r\n\r\n", None),
+    ],
+)
+def test_requests_that_are_too_large_or_none_at_all(attacked, data, status):
+    try:
+        answer = attacked.send(data)
+    except ConnectionError:  # it hung up in the middle of it
+        answer = b""
+    assert not answer or status is None or b" " + status in answer.splitlines()[0]
+    assert attacked.ask()[0] == 200
+
+
+def test_many_slow_connections_do_not_shut_others_out(attacked):
+    with contextlib.ExitStack() as connections:
+        for _ in range(40):
+            address = ("127.0.0.1", attacked.port)
+            connection = connections.enter_context(socket.create_connection(address))
+            connection.sendall(b"GET / HTTP/1.1\r\nX: ")
+        assert attacked.ask()[0] == 200
+
+
+def test_only_the_page_itself_may_stop_the_run(attacked):
+    token = attacked.token
+    assert attacked.ask("POST", "/stop")[0] == 403
+    assert attacked.ask("POST", "/stop", {"X-Token": token[:-1]})[0] == 403
+    assert attacked.ask("POST", "/stop", {"X-Token": "ü".encode("latin-1")})[0] == 403
+    assert attacked.ask("GET", f"/stop?token={token}", {"X-Token": token})[0] == 405
+    foreign = {"X-Token": token, "Host": f"evil.example:{attacked.port}"}
+    assert attacked.ask("POST", "/stop", foreign)[0] == 403
+    assert attacked.ask("OPTIONS", "/state")[0] == 405
+    assert attacked.ask("DELETE", "/")[0] == 405
+    attacked.wait_for_iteration(2 + attacked.json("/state")["iteration"])
+    assert attacked.json("/state")["status"] == "running"
+
+
+def test_answers_forbid_what_they_do_not_need(attacked):
+    status, headers, body = attacked.ask()
+    assert status == 200
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Cache-Control"] == "no-store"
+    assert "Server" not in headers
+    assert "Access-Control-Allow-Origin" not in headers
+    assert attacked.ask("HEAD")[2] == b""
+    status, headers, body = attacked.ask(path="/picture.jpg")
+    assert (status, headers["Content-Type"], body[:2]) == (200, "image/jpeg", b"\xff\xd8")
+
+
+def test_a_port_that_is_taken_is_a_usage_error(attacked, nst, pair, tmp_path):
+    done = nst(*pair, *QUICK, "--live", attacked.port)
+    assert done.code == 2
+    assert f"port {attacked.port}" in done.err
+    assert not (tmp_path / "output").exists()
+
+
+def test_without_a_port_another_one_is_found(nst, pair, monkeypatch, no_farewell):
+    statuses = []
+    on_live_step(monkeypatch, 1, lambda client: statuses.append((client.port, client.ask()[0])))
+    with contextlib.ExitStack() as resources:
+        with contextlib.suppress(OSError):  # another program has it: as well
+            resources.enter_context(socket.create_server(("127.0.0.1", LIVE_PORT)))
+        assert nst(*pair, *QUICK, "--live").code == 0
+    ((port, status),) = statuses
+    assert port != LIVE_PORT
+    assert status == 200
+
+
+def test_a_dry_run_has_no_page(nst, pair):
+    assert "Live " not in nst(*pair, *QUICK, "--dry_run", "--live", 0).err
+
+
+def test_pictures_made_at_a_time_do_not_mix(shown):
+    for number in (1, 2):
+        shown.start(number)
+    for iteration in range(5):
+        for number in (1, 2):
+            with_image = number == 1 and iteration == 2
+            shown.step(number, iteration, IMAGE if with_image else None)
+    state = shown.client.json("/state")
+    assert (state["name"], state["iteration"]) == ("temple.jpg in the style of mosaic_sun.jpg", 4)
+    assert (state["picture"], state["left"]) == ("1-2", 196)
+    assert shown.client.json("/costs")["iteration"] == [0, 1, 2, 3, 4]
+    assert shown.client.ask(path="/picture.jpg")[0] == 200
+    shown.view.end(Outcome(shown.tasks[0], "finished"))
+    shown.step(2, 4)  # the last one again, as after the loss of a worker
+    state = shown.client.json("/state")
+    assert state["name"] == "temple.jpg in the style of woodcut_wave.jpg"
+    assert "picture" not in state
+    assert shown.client.ask(path="/picture.jpg")[0] == 404
+    assert shown.client.json("/costs")["iteration"] == [0, 1, 2, 3, 4]
+
+
+def test_the_curves_of_a_resumed_run_begin_where_it_began(nst, pair, monkeypatch, no_farewell):
+    curves = []
+    interrupted(nst, monkeypatch, 2, *pair, *QUICK)
+    on_live_step(monkeypatch, 4, lambda client: curves.append(client.json("/costs")))
+    assert nst(*pair, *QUICK, "--live", 0).code == 0
+    assert [curve["iteration"] for curve in curves] == [[0, 1, 2, 3, 4]]
+
+
+def test_before_the_first_picture_there_is_a_page_without_one(shown):
+    assert shown.client.json("/state")["status"] == "running"
+    assert shown.client.json("/costs") == {"iteration": [], "scale": [], "lines": []}
+    assert shown.client.ask(path="/picture.jpg")[0] == 404
+
+
+def test_a_run_that_has_ended_is_not_stopped(shown):
+    assert shown.client.press_stop() == 200
+    assert shown.stops == [True]
+    shown.view.say("photo: saved after iteration 3 of 9; the same command goes on from there.")
+    shown.view.fail("interrupted", ExitCode.INTERRUPTED)
+    state = shown.client.json("/state")
+    assert state["status"] == "stopped"
+    assert "goes on from there" in state["message"]
+    assert shown.client.press_stop() == 200
+    assert shown.stops == [True]
+
+
+def test_the_page_tells_of_an_error(shown):
+    shown.view.say("Memory    up to about 2.0G")
+    shown.view.fail("photo.png: the disk is full", ExitCode.OUTPUT)
+    state = shown.client.json("/state")
+    assert (state["status"], state["message"]) == ("stopped", "photo.png: the disk is full")
+
+
+def test_the_end_waits_until_an_open_page_knows_of_it(shown, monkeypatch):
+    states = []
+
+    def ask(number):
+        if number == 10:
+            states.append(shown.client.json("/state"))
+
+    clock = Clock(ask)
+    monkeypatch.setattr(live, "LINGER", 3.0)
+    monkeypatch.setattr(live, "time", clock)
+    assert shown.client.json("/state")["status"] == "running"
+    shown.view.fail("the disk is full", ExitCode.OUTPUT)
+    shown.close()
+    assert [state["message"] for state in states] == ["the disk is full"]
+    assert len(clock.sleeps) == 11  # and one for the last picture
+
+
+def test_the_end_does_not_wait_for_ever_or_without_a_page(shown, monkeypatch):
+    clock = Clock(lambda number: None)
+    monkeypatch.setattr(live, "LINGER", 3.0)
+    monkeypatch.setattr(live, "time", clock)
+    shown.client.json("/state")
+    shown.close()
+    assert 3 <= clock.now <= 4
+    other = Live(0, lambda: None, Settings())
+    clock.sleeps.clear()
+    other.close()
+    assert not clock.sleeps
+
+
+@pytest.mark.usefixtures("interruptible", "no_farewell")
+def test_a_batch_is_shown_and_stopped(nst, pair, tmp_path, monkeypatch):
+    states = []
+
+    def stop(client):
+        states.append(client.json("/state"))
+        assert client.press_stop() == 200
+
+    on_live_step(monkeypatch, 3, stop)
+    styles = ("--style_image_filename", "mosaic_sun.jpg", "woodcut_wave.jpg")
+    assert nst(*pair[:2], *styles, *ENDLESS, "--live", 0).code == 130
+    (state,) = states
+    assert (state["number"], state["total"], state["iteration"]) == (1, 2, 3)
+    assert state["name"] == "photo.png in the style of mosaic_sun.jpg"
+    assert (tmp_path / "output/photo__mosaic_sun/checkpoint").exists()
+
+
+@pytest.mark.usefixtures("interruptible", "no_farewell")
+def test_stop_where_interrupts_are_ignored(nst, pair, tmp_path, monkeypatch):
+    """As in the background of a shell script: then it stops as if terminated."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    on_live_step(monkeypatch, 3, Client.press_stop)
+    assert nst(*pair, *ENDLESS, "--live", 0).code == 143
+    assert (tmp_path / "output/photo__painting/checkpoint").exists()

@@ -1,0 +1,236 @@
+"""Tilings within a memory budget: properties over sizes, budgets and settings; no TensorFlow."""
+
+import math
+import re
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from nst.engine import forecast, tiling
+from nst.engine.evaluation import DTYPES
+from nst.engine.forecast import (
+    CUTS,
+    TILE_SIZES,
+    choose_tilings,
+    free_memory,
+    run_seconds,
+)
+from nst.engine.scales import scale_factors
+from nst.engine.tiling import WHOLE, Tiling, grid
+from nst.errors import MemoryLimitError
+from nst.parsers import memory_size
+from nst.settings import OPTIMIZERS, Settings
+from nst.vgg.layers import layer_names, layers_up_to
+
+RESIDENT = 250_000_000  # bytes that the process is said to hold
+NETWORK = "VGG-19"
+
+SIDES = st.integers(1, 12_000)
+SIZES = st.tuples(SIDES, SIDES)
+STYLES = st.lists(st.tuples(SIZES, SIDES), max_size=2)  # sizes, and the long sides requested
+BUDGETS = st.floats(8.5, 11.5).map(lambda exponent: int(10**exponent))  # 0.3 to 300 GB
+LAYERS = st.lists(st.sampled_from(layer_names(NETWORK)), min_size=1, max_size=3, unique=True)
+OPTIONS = st.tuples(
+    st.fixed_dictionaries(
+        {
+            "content_layers": LAYERS,
+            "style_layers": LAYERS,
+            "optimizer": st.sampled_from(list(OPTIMIZERS)),
+            "preserve_colors": st.sampled_from(["none", "luminance", "match"]),
+            "content_mask": st.sampled_from([None, ("mask.png",), ("one.png", "two.png")]),
+        },
+        optional={"tile_size": st.integers(1, 10_000)},
+    ),
+    st.sampled_from([{}, {}, {"alpha": 0}, {"beta": 0}]),
+).map(lambda pair: pair[0] | pair[1])
+SCALES = st.sampled_from([1, 1, 2, "auto"])
+DTYPE = st.sampled_from(DTYPES)
+several = settings(max_examples=50)
+
+
+@pytest.fixture(autouse=True)
+def process(monkeypatch):
+    """A process of a known size, so that forecasts do not depend on earlier tests."""
+    information = SimpleNamespace(rss=RESIDENT)
+    process = SimpleNamespace(memory_info=lambda: information)
+    monkeypatch.setattr(forecast, "resident_before", lambda: RESIDENT)
+    monkeypatch.setattr(forecast.psutil, "Process", lambda: process)
+
+
+def choose(options, size, styles=(), dtype="float32", **keywords):
+    """The forecast of each scale; None if nothing fits."""
+    try:
+        return choose_tilings(Settings(**options), NETWORK, dtype, size, styles, **keywords)
+    except MemoryLimitError:
+        return None
+
+
+def operations_of(scales):
+    """Operations of one evaluation of each scale; infinite if nothing fits."""
+    return math.inf if scales is None else sum(scale.operations for scale in scales)
+
+
+@several
+@given(OPTIONS, SCALES, SIZES, STYLES, BUDGETS, DTYPE)
+def test_a_choice_keeps_to_the_budget_and_the_tile_size(
+    options, count, size, styles, budget, dtype
+):
+    options = {**options, "scales": count, "max_memory": budget}
+    scales = choose(options, size, styles, dtype)
+    if scales is None:
+        return
+    chosen = Settings(**options)
+    assert len(scales) == len(scale_factors(chosen, size))
+    assert scales[-1].size == size
+    for scale in scales:
+        assert RESIDENT < scale.memory <= budget
+        assert scale.operations > 0
+        stages = scale.tiling.stages(layers_up_to(NETWORK, chosen.used_layers))
+        if max(scale.tiles) > 3000:  # long lists show no more
+            continue
+        tiles = [stage.tiles(scale.size) for stage in stages]
+        assert scale.tiles == tuple(map(len, tiles))
+        if chosen.tile_size:
+            step = grid(stages[0].layers)
+            largest = math.ceil(chosen.tile_size / step) * step
+            for tile in tiles[0]:
+                top, left, bottom, right = tile.inside
+                assert max(bottom - top, right - left) <= largest
+
+
+@several
+@given(OPTIONS, SIZES, STYLES, st.lists(BUDGETS, min_size=2, max_size=5), DTYPE)
+def test_more_memory_is_never_slower(options, size, styles, budgets, dtype):
+    slowest = math.inf
+    for budget in sorted(budgets):
+        operations = operations_of(choose({**options, "max_memory": budget}, size, styles, dtype))
+        assert operations <= slowest
+        slowest = operations
+
+
+@several
+@given(OPTIONS, SIZES, BUDGETS, DTYPE, st.data())
+def test_nothing_faster_would_fit(options, size, budget, dtype, data):
+    options = {**options, "max_memory": budget}
+    scales = choose(options, size, [], dtype)
+    if scales is None:
+        return
+    first = options.get("tile_size") or data.draw(st.sampled_from(TILE_SIZES))
+    sizes = [None, *(other for other in TILE_SIZES if other >= first)]
+    deeper, cut = data.draw(st.sampled_from(sizes)), data.draw(st.sampled_from(CUTS))
+    other = Tiling(((cut, first), (None, deeper)), data.draw(st.booleans()))
+    (forecast,) = choose(options, size, [], dtype, earlier=[other])
+    assert forecast.tiling == other
+    assert forecast.memory > budget or forecast.operations >= scales[0].operations
+
+
+@several
+@given(OPTIONS, SIZES, STYLES, BUDGETS, DTYPE)
+def test_more_workers_are_never_slower(options, size, styles, budget, dtype):
+    options = {**options, "max_memory": budget}
+    slowest = math.inf
+    for workers in (1, 2, 3, 8):
+        operations = operations_of(choose(options, size, styles, dtype, workers=workers))
+        assert operations <= slowest * (1 + 1e-9)
+        slowest = operations
+
+
+def assert_advice_is_enough(options, size, styles, dtype):
+    """Refuse a budget; then the one that is advised does, and a little less does not."""
+    with pytest.raises(MemoryLimitError) as refusal:
+        choose_tilings(Settings(**options, max_memory="200M"), NETWORK, dtype, size, styles)
+    (advice,) = re.findall(r"need at least (\S+) of memory", str(refusal.value))
+    assert choose({**options, "max_memory": advice}, size, styles, dtype)
+    # It is rounded up, with something to spare for what the next process holds before its picture.
+    less = int(0.98 * memory_size(advice)) - 10_000_000
+    assert not choose({**options, "max_memory": less}, size, styles, dtype)
+
+
+@several
+@given(OPTIONS, SIZES, STYLES, DTYPE)
+def test_the_budget_that_is_advised_is_enough(options, size, styles, dtype):
+    assert_advice_is_enough(options, size, styles, dtype)
+
+
+@settings(max_examples=20)
+@given(OPTIONS, st.sampled_from([2, 3, "auto"]), SIZES, STYLES, DTYPE)
+@example({}, 2, (3000, 4000), [], "float32")
+def test_the_budget_that_is_advised_is_enough_for_every_scale(options, count, size, styles, dtype):
+    assert_advice_is_enough({**options, "scales": count}, size, styles, dtype)
+
+
+@pytest.mark.parametrize("tile_size", [None, 64])
+def test_no_list_of_tiles_is_made_to_choose(monkeypatch, tile_size):
+    made = []
+    build = tiling.Tile
+    monkeypatch.setattr(tiling, "Tile", lambda *spans: made.append(spans) or build(*spans))
+    options = {"tile_size": tile_size, "max_memory": "30G"}
+    (scale,) = choose(options, (9000, 12_000), [((9000, 12_000), 12_000)])
+    assert scale.tiles[0] > 1
+    assert not made
+    (first, *_) = scale.tiling.stages(layers_up_to(NETWORK, ["conv5_1"]))
+    assert len(first.tiles(scale.size)) == len(made) == scale.tiles[0]  # the counter counts
+
+
+def test_without_a_limit_the_free_memory_is_the_budget(monkeypatch):
+    size = (6000, 6000)
+    monkeypatch.setattr(forecast, "free_memory", lambda: 10**13)
+    (scale,) = choose({}, size)
+    assert scale.tiling == WHOLE
+    monkeypatch.setattr(forecast, "free_memory", lambda: 20 * 10**9)
+    for share in (1.0, 0.5):
+        (scale,) = choose({}, size, share=share)
+        assert scale.tiling != WHOLE
+        assert scale.memory <= RESIDENT + share * 20e9
+    monkeypatch.setattr(forecast, "free_memory", lambda: 0)
+    assert choose({}, size) is None
+
+
+def test_an_earlier_tiling_is_taken_again_where_it_fits(monkeypatch):
+    size, earlier = (600, 800), Tiling((("pool2", 64), (None, 128)))
+    monkeypatch.setattr(forecast, "free_memory", lambda: 10**13)
+    (scale,) = choose({}, size)
+    assert scale.tiling == WHOLE
+    (scale,) = choose({}, size, earlier=[earlier])
+    assert scale.tiling == earlier
+    monkeypatch.setattr(forecast, "free_memory", lambda: 3 * 10**9)
+    (scale,) = choose({}, (3000, 3000), earlier=[WHOLE])
+    assert scale.tiling != WHOLE
+    # A limit that was given is the one that the earlier tiling was chosen for.
+    (scale,) = choose({"max_memory": "3G"}, (3000, 3000), earlier=[WHOLE])
+    assert scale.tiling == WHOLE
+
+
+@pytest.mark.parametrize(
+    ("limit", "current", "free"),
+    [
+        ("max", "0", 8_000),
+        ("5000", "2000", 3_000),
+        ("90000", "100", 8_000),
+        ("5000", "6000", 0),
+        ("none", "0", 8_000),
+        (None, None, 8_000),
+    ],
+)
+def test_the_limit_of_a_control_group_is_kept(monkeypatch, tmp_path, limit, current, free):
+    memory = SimpleNamespace(available=8_000)
+    monkeypatch.setattr(forecast.psutil, "virtual_memory", lambda: memory)
+    monkeypatch.setattr(forecast, "Path", lambda _: tmp_path)
+    if limit is not None:
+        (tmp_path / "memory.max").write_text(f"{limit}\n")
+        (tmp_path / "memory.current").write_text(f"{current}\n")
+    assert free_memory() == free
+
+
+def test_seconds_are_operations_at_a_rate():
+    chosen = {"scales": 2, "max_memory": "100G"}
+    scales = choose(chosen, (600, 800))
+    brief, long = (
+        run_seconds(scales, Settings(**chosen, epochs=epochs), 1e12) for epochs in (50, 500)
+    )
+    assert long == pytest.approx(10 * brief, rel=0.1)
+    assert run_seconds(scales, Settings(**chosen, epochs=50), 2e12) == pytest.approx(brief / 2)
+    alone = run_seconds(scales[1:], Settings(max_memory="100G", epochs=50), 1e12)
+    assert brief < alone  # coarse iterations take less

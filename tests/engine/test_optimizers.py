@@ -1,0 +1,242 @@
+"""L-BFGS against SciPy's on standard functions, within bounds; what optimizers promise."""
+
+import math
+import pickle
+
+import numpy as np
+import pytest
+import scipy.optimize
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nst.api import build_objective
+from nst.engine.evaluation import Evaluation
+from nst.engine.optimizers import (
+    FEWEST_PAIRS,
+    IMAGE_BYTES,
+    LBFGS,
+    MOST_PAIRS,
+    Adam,
+    optimizer_class,
+    pairs_kept,
+)
+from nst.engine.tiling import WHOLE
+from nst.settings import OPTIMIZERS, Settings
+from nst_utils import build_graphs, transfer_style
+
+
+def run(optimizer, function, start, evaluations):
+    """Minimise; return the images taken, their costs, and every trial."""
+    state, image = optimizer.init(start), start
+    taken, trials = [], []
+    for _ in range(evaluations):
+        trials.append(image)
+        cost, gradient = function(image)
+        following, state = optimizer.step(image, cost, gradient, state)
+        if state.accepted:
+            taken.append((cost, image))
+        image = following
+    return taken, trials
+
+
+def flat(function):
+    """A function of (N,) float64 as one of images, float32."""
+
+    def of_image(image):
+        cost, gradient = function(image.ravel().astype(np.float64))
+        return cost, gradient.reshape(image.shape).astype(np.float32)
+
+    return of_image
+
+
+def rosenbrock(x):
+    return scipy.optimize.rosen(x), scipy.optimize.rosen_der(x)
+
+
+def valley(x):
+    """A quadratic with curvatures from 1 to 10,000, its minimum partly out of 0..255."""
+    curvature = np.logspace(0, 4, len(x))
+    target = np.linspace(-100, 400, len(x))
+    return 0.5 * np.sum(curvature * (x - target) ** 2), curvature * (x - target)
+
+
+def quartic(x):
+    away = x - np.linspace(10, 250, len(x))
+    coupled = np.roll(away, 1) + away
+    return (
+        np.sum(away**4) / 1e3 + np.sum(coupled**2),
+        4 * away**3 / 1e3 + 2 * (coupled + np.roll(coupled, -1)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("function", "start", "bounds"),
+    [
+        (rosenbrock, np.full(12, -1.2), (-2.0, 2.0)),
+        (rosenbrock, np.linspace(0, 0.4, 24), (-0.5, 0.7)),  # the minimum is out of bounds
+        (valley, np.full(48, 128.0), (0.0, 255.0)),
+        (rosenbrock, np.linspace(-1.5, 1.5, 48), (-2.0, 2.0)),
+        (quartic, np.full(48, 200.0), (0.0, 255.0)),
+    ],
+)
+def test_lbfgs_finds_what_scipys_finds(function, start, bounds):
+    theirs = scipy.optimize.minimize(
+        function, start, jac=True, method="L-BFGS-B", bounds=[bounds] * len(start)
+    )
+    evaluations = 3 * theirs.nfev + 20
+    image = start.reshape(-1, 4, 3).astype(np.float32)
+    optimizer = LBFGS(10, *bounds)
+    taken, trials = run(optimizer, flat(function), image, evaluations)
+    first, last = taken[0][0], taken[-1][0]
+    assert last - theirs.fun <= 1e-5 * (first - theirs.fun)
+    assert all(trial.min() >= bounds[0] and trial.max() <= bounds[1] for trial in trials)
+
+
+@settings(max_examples=50)
+@given(
+    seed=st.integers(0, 2**31),
+    rows=st.integers(1, 9),
+    memory=st.integers(1, 20),
+    steep=st.floats(0, 4),
+)
+def test_lbfgs_goes_down_within_bounds_to_where_nothing_can_move(seed, rows, memory, steep):
+    random = np.random.default_rng(seed)
+    size = rows * 6
+    basis, _ = np.linalg.qr(random.normal(size=(size, size)))
+    hessian = basis * 10 ** random.uniform(0, steep, size) @ basis.T
+    target = random.uniform(-100, 355, size)
+
+    def function(x):
+        slope = hessian @ (x - target)
+        return 0.5 * slope @ (x - target), slope
+
+    start = random.uniform(0, 255, (rows, 2, 3)).astype(np.float32)
+    taken, trials = run(LBFGS(memory), flat(function), start, 150)
+    costs = [cost for cost, _ in taken]
+    assert costs == sorted(costs, reverse=True)
+    assert all(trial.min() >= 0 and trial.max() <= 255 for trial in trials)
+    best = scipy.optimize.minimize(
+        function,
+        start.ravel(),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(0, 255)] * size,
+        options={"maxiter": 5000, "ftol": 1e-15, "gtol": 1e-9},
+    ).fun
+    assert costs[-1] - best <= 0.01 * (costs[0] - best)
+
+
+def test_lbfgs_survives_a_cliff_and_a_plain():
+    def cliff(x):
+        return (np.inf if x.max() > 201 else float(np.sum((x - 200) ** 2))), 2 * (x - 200)
+
+    image = np.zeros((2, 2, 3), np.float32)
+    taken, _ = run(LBFGS(), cliff, image, 60)
+    assert taken[-1][0] == pytest.approx(0, abs=1e-3)
+
+    taken, trials = run(LBFGS(), lambda x: (1.0, np.zeros_like(x)), image, 5)
+    assert len(taken) == 1
+    assert all((trial == image).all() for trial in trials)
+
+
+def test_lbfgs_wastes_hardly_an_evaluation_on_pictures(vgg16, temple, harbour):
+    content = temple[::2, ::2]
+    objective = build_objective(content, harbour[::2, ::2], vgg16)
+
+    def function(image):
+        costs, gradient = objective(image)
+        return costs.total, gradient
+
+    taken, trials = run(LBFGS(), function, content.copy(), 60)
+    assert len(taken) >= 0.9 * len(trials)
+
+
+@pytest.mark.parametrize("optimizer", [Adam(2.0), LBFGS(5)])
+def test_a_state_that_was_saved_goes_on_to_the_same_bits(optimizer):
+    image = np.random.default_rng(0).uniform(0, 255, (4, 4, 3)).astype(np.float32)
+    function = flat(valley)
+    state, kept = optimizer.init(image), None
+    for iteration in range(30):
+        if iteration == 12:
+            kept = pickle.dumps((image, state))
+        image, state = optimizer.step(image, *function(image), state)
+        assert (optimizer.trial(state) == image).all()
+    other, state = pickle.loads(kept)
+    for _ in range(12, 30):
+        other, state = optimizer.step(other, *function(other), state)
+    assert (image == other).all()
+
+
+@pytest.mark.parametrize("optimizer", [Adam(2.0), LBFGS(5)])
+def test_a_step_changes_nothing_that_it_was_given(optimizer):
+    image = np.random.default_rng(0).uniform(0, 255, (4, 4, 3)).astype(np.float32)
+    function = flat(valley)
+    state = optimizer.init(image)
+    for _ in range(12):
+        _, gradient = function(image)
+        before = pickle.dumps((image, gradient, state))
+        following, after = optimizer.step(image, function(image)[0], gradient, state)
+        assert pickle.dumps((image, gradient, state)) == before
+        image, state = following, after
+
+
+def array_bytes(value):
+    """Bytes of the arrays in a state, an array that is there twice counted once."""
+    arrays = {}
+
+    def collect(item):
+        if isinstance(item, np.ndarray):
+            arrays[id(item)] = item.nbytes
+        elif isinstance(item, tuple):
+            for inner in item:
+                collect(inner)
+
+    collect(value)
+    return sum(arrays.values())
+
+
+@pytest.mark.parametrize("word", OPTIMIZERS)
+def test_a_state_takes_no_more_memory_than_it_says(word):
+    size = (6, 7)
+    optimizer = optimizer_class(word).create(Settings(optimizer=word), size)
+    image = np.random.default_rng(0).uniform(0, 255, (*size, 3)).astype(np.float32)
+    state = optimizer.init(image)
+    assert isinstance(state, optimizer.State)
+    for _ in range(40):
+        image, state = optimizer.step(image, *flat(quartic)(image), state)
+    # The image and its gradient are counted with the pictures (nst.engine.forecast).
+    pictures = 2 * IMAGE_BYTES * math.prod(size)
+    assert array_bytes(state) <= optimizer.state_bytes(size) + pictures
+
+
+@given(st.tuples(st.integers(1, 50_000), st.integers(1, 50_000)))
+def test_large_pictures_have_fewer_pairs(size):
+    assert FEWEST_PAIRS <= pairs_kept(size) <= MOST_PAIRS
+    assert pairs_kept((size[0] + 1, size[1])) <= pairs_kept(size)
+
+
+@pytest.fixture(scope="module")
+def small_transfer(vgg16, temple, harbour):
+    """Return a function that makes a transfer of 48 x 32 pixels."""
+    graphs = build_graphs(vgg16, Settings())
+
+    def make(**options):
+        pictures = temple[::2, ::2], harbour[::2, ::2]
+        evaluation = Evaluation("float32", (WHOLE,))
+        return list(
+            transfer_style(
+                *pictures, vgg16, Settings(**options), evaluation=evaluation, graphs=graphs
+            )
+        )
+
+    return make
+
+
+@pytest.mark.parametrize("init", ["noisy_content", "content", "noise", "style"])
+def test_lbfgs_stalls_from_no_start(small_transfer, init):
+    slow = small_transfer(epochs=40, init=init, learning_rate=10)
+    fast = small_transfer(epochs=40, init=init, optimizer="lbfgs")
+    assert fast[-1].costs.total < 0.75 * slow[-1].costs.total
+    totals = [step.costs.total for step in fast]
+    assert totals == sorted(totals, reverse=True)
+    assert len(set(totals)) > 0.8 * len(totals)  # nearly every iteration is a step

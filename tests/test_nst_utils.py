@@ -1,0 +1,409 @@
+"""The method against independent computations on real weights: graph, costs, gradient, loop."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from helpers import ROOT, assert_gradient
+from nst.api import build_objective
+from nst.engine.evaluation import Evaluation
+from nst.engine.inputs import TransferInputs
+from nst.engine.objective import Objective
+from nst.engine.tiling import WHOLE
+from nst.errors import DivergedError, UsageError
+from nst.pictures.read import read_picture
+from nst.settings import Settings
+from nst_utils import (
+    VGG,
+    ContentCost,
+    StyleCost,
+    TotalVariation,
+    build_graphs,
+    gram_matrix,
+    start_image,
+    transfer_style,
+)
+
+FLOAT32 = Evaluation("float32", (WHOLE,))  # measures nothing
+
+
+def inputs_of(content, style):
+    return TransferInputs(content.shape[:2], content, (style,))
+
+
+# --- The network -----------------------------------------------------------------------------
+
+BLOCKS = [["conv1_1", "conv1_2"], ["conv2_1", "conv2_2"], ["conv3_1"]]
+
+
+def convolve(x, kernel, bias):
+    """A 3 x 3 convolution with zero padding and a ReLU, in NumPy, float64."""
+    padded = np.pad(x, ((1, 1), (1, 1), (0, 0)))
+    height, width = x.shape[:2]
+    total = np.zeros((height, width, kernel.shape[3])) + bias
+    for row in range(3):
+        for column in range(3):
+            total += padded[row : row + height, column : column + width] @ kernel[row, column]
+    return np.maximum(total, 0)
+
+
+def pool(x, how):
+    """A 2 x 2 pool, rounding up; the last odd row or column is pooled alone."""
+    rows = []
+    for top in range(0, x.shape[0], 2):
+        rows.append(
+            [
+                how(x[top : top + 2, left : left + 2], axis=(0, 1))
+                for left in range(0, x.shape[1], 2)
+            ]
+        )
+    return np.array(rows)
+
+
+def activations_in_float64(network, picture, how):
+    """The activations of the layers of BLOCKS, (h, w, C), in NumPy."""
+    x, activations = picture.astype(np.float64) - network.mean, {}
+    for block, layers in enumerate(BLOCKS):
+        if block:
+            x = pool(x, how)
+        for layer in layers:
+            x = activations[layer] = convolve(x, *network.layers[layer])
+    return activations
+
+
+@pytest.mark.parametrize(("pooling", "how"), [("avg", np.mean), ("max", np.max)])
+@pytest.mark.parametrize("size", [(13, 10), (8, 16), (1, 7)])
+def test_the_graph_computes_vgg(vgg16, temple, pooling, how, size):
+    image = temple[: size[0], : size[1]]
+    activations = VGG(vgg16, ("conv1_2", "conv2_1", "conv3_1"), pooling)(tf.constant(image))
+    expected = activations_in_float64(vgg16, image, how)
+    assert set(activations) == {"conv1_2", "conv2_1", "conv3_1"}
+    for layer, activation in activations.items():
+        assert activation.shape == (1, *expected[layer].shape)
+        np.testing.assert_allclose(activation[0], expected[layer], rtol=1e-4, atol=1e-2)
+
+
+def test_the_graph_stops_at_the_deepest_layer(vgg16):
+    assert VGG(vgg16, ("conv2_2", "conv1_1")).layers[-1] == "conv2_2"
+    assert VGG(vgg16, ("pool3",)).layers[-1] == "pool3"
+
+
+# --- The costs -------------------------------------------------------------------------------
+
+
+def test_costs_are_the_formulas_of_the_paper():
+    random = np.random.default_rng(0)
+    content = random.normal(size=(1, 3, 5, 7)).astype(np.float32)
+    generated = random.normal(size=(1, 3, 5, 7)).astype(np.float32)
+    cost = ContentCost(7)
+    squares = np.sum((content - generated) ** 2)
+    assert float(cost.sums(generated, content)) == pytest.approx(squares, rel=1e-5)
+    mean = tf.constant(squares / 15, tf.float32)
+    assert float(cost.value(mean)) == pytest.approx(squares / (4 * 3 * 5 * 7), rel=1e-5)
+
+    gram_s = np.einsum("bhwi,bhwj->ij", content, content)
+    gram_g = np.einsum("bhwi,bhwj->ij", generated, generated)
+    np.testing.assert_allclose(gram_matrix(tf.constant(content)), gram_s, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(StyleCost(7).sums(content), gram_s, rtol=1e-4, atol=1e-4)
+    expected = np.sum((gram_s - gram_g) ** 2) / (4 * 7**2 * (3 * 5) ** 2)
+    value = StyleCost(7).value(tf.constant(gram_g / 15), tf.constant(gram_s / 15))
+    assert float(value) == pytest.approx(expected, rel=1e-4)
+
+
+def content_in_float64(features, content, guide):
+    """J_content of a layer, by NumPy; there is no guide."""
+    return np.sum((features - content) ** 2) / (4 * features.size)
+
+
+def style_in_float64(features, target, guide):
+    """J_style of a layer against a Gram matrix per position, by NumPy."""
+    flat = features.reshape(-1, features.shape[-1])
+    weights = np.ones(len(flat)) if guide is None else guide.reshape(-1)
+    gram = flat.T @ (flat * weights[:, np.newaxis]) / weights.sum()
+    return np.sum((gram - target) ** 2) / (4 * features.shape[-1] ** 2)
+
+
+@pytest.mark.parametrize(
+    ("cost", "formula", "guided"),
+    [
+        (ContentCost(7), content_in_float64, False),
+        (StyleCost(7), style_in_float64, False),
+        (StyleCost(7), style_in_float64, True),
+    ],
+    ids=["content", "style", "style of a region"],
+)
+def test_the_derivatives_of_a_cost(cost, formula, guided):
+    """Against those that TensorFlow derives, and differences of the formula in float64."""
+    random = np.random.default_rng(0)
+    features = random.normal(size=(1, 4, 5, 7)).astype(np.float32)
+    guide = random.random((4, 5, 1)).astype(np.float32) if guided else None
+    positions = tf.constant(20.0 if guide is None else guide.sum(), tf.float32)
+    weight, content, target = 3.0, None, None
+    if cost.compares_positions:
+        content = random.normal(size=features.shape).astype(np.float32)
+    else:  # the Gram matrix of something else, per position
+        other = random.normal(size=(11, 7)).astype(np.float32)
+        target = tf.constant(other.T @ other / 11)
+
+    activation = tf.constant(features)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(activation)
+        sums = cost.sums(activation, content, guide)
+        tape.watch(sums)
+        mean = sums / positions
+        value = weight * cost.value(mean, target)
+    expected = weight * formula(
+        features.astype(np.float64), content if target is None else target.numpy(), guide
+    )
+    assert float(value) == pytest.approx(expected, rel=1e-5)
+    dsums = cost.dvalue(mean, target, weight, positions)
+    np.testing.assert_allclose(dsums, tape.gradient(value, sums), rtol=1e-4, atol=1e-6)
+    gradient = cost.gradient(activation, content, dsums, guide)
+    derived = tape.gradient(value, activation)
+    np.testing.assert_allclose(gradient, derived, rtol=1e-3, atol=1e-5)
+
+    for direction in random.normal(size=(3, *features.shape)):
+        costs = [
+            weight
+            * formula(
+                features + step * direction, content if target is None else target.numpy(), guide
+            )
+            for step in (1e-5, -1e-5)
+        ]
+        slope = (costs[0] - costs[1]) / 2e-5
+        assert np.sum(gradient * direction) == pytest.approx(slope, rel=1e-3, abs=1e-5)
+
+
+@pytest.mark.parametrize(("positions", "error"), [(5, 1e-6), (5000, 1e-5), (9000, 2e-3)])
+def test_gram_matrices_of_bfloat16_are_summed_in_float32(positions, error):
+    random = np.random.default_rng(0)
+    activation = tf.constant(random.random((1, 1, positions, 8)), tf.bfloat16)
+    features = tf.cast(activation, tf.float64)[0, 0].numpy()
+    np.testing.assert_allclose(gram_matrix(activation), features.T @ features, rtol=error)
+
+
+@pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16, tf.float16])
+@pytest.mark.parametrize("positions", [5, 9000])
+def test_a_guided_gram_matrix_weighs_positions(dtype, positions):
+    random = np.random.default_rng(0)
+    activation = tf.constant(random.random((1, positions, 1, 8)), dtype)
+    guide = random.random((positions, 1, 1)).astype(np.float32)
+    features = tf.cast(activation, tf.float64)[0, :, 0].numpy()
+    expected = features.T @ (features * guide[:, 0])
+    error = 1e-5 if dtype != tf.bfloat16 else 1e-2
+    np.testing.assert_allclose(gram_matrix(activation, tf.constant(guide)), expected, rtol=error)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 4), (600, 5)])  # 600 rows are several blocks
+def test_total_variation_is_its_formula(size):
+    random = np.random.default_rng(0)
+    image = random.uniform(0, 255, (*size, 3)).astype(np.float32)
+
+    def variation(pixels):
+        total = sum(np.abs(np.diff(pixels, axis=axis)).sum() for axis in (0, 1))
+        return total / (size[0] * size[1])
+
+    gradient = np.ones_like(image)
+    found = TotalVariation(5.0).add_gradient(image, gradient)
+    assert found == pytest.approx(variation(image.astype(np.float64)), rel=1e-6)
+    step, direction = 1e-6, random.normal(size=image.shape)
+    up, down = (variation(image + sign * step * direction) for sign in (1, -1))
+    slope = 5 * (up - down) / (2 * step)
+    assert np.sum((gradient - 1) * direction) == pytest.approx(slope, abs=1e-4)
+    unweighted = np.ones_like(image)
+    assert TotalVariation(0.0).add_gradient(image, unweighted) == found
+    assert (unweighted == 1).all()
+
+
+def test_a_style_of_another_size_is_compared_per_position(vgg16, harbour):
+    once = build_objective(harbour, harbour, vgg16)
+    mirrored = np.concatenate([harbour, harbour[:, ::-1]], axis=1)
+    twice = build_objective(harbour, mirrored, vgg16)
+    assert len(once.style_means) == 5
+    for key, mean in once.style_means.items():
+        difference = np.linalg.norm(twice.style_means[key] - mean) / np.linalg.norm(mean)
+        assert difference < 0.5  # the borders differ; without the division it would be above 1
+    costs, _ = once(harbour)
+    assert float(costs.total) == pytest.approx(0, abs=1e-2)
+
+
+@pytest.mark.parametrize("pooling", ["avg", "max"])
+def test_the_gradient_is_the_slope_of_the_cost(vgg16, temple, harbour, pooling):
+    settings = Settings(tv_weight=1000, pooling=pooling, content_layers=["conv4_2", "conv2_2:0.1"])
+    objective = build_objective(temple, harbour, vgg16, settings)
+    assert_gradient(objective, start_image(inputs_of(temple, harbour), vgg16.mean, settings))
+
+
+def cost_in_float64(network, image, content, style, options, how):
+    """J of an image by NumPy alone: layers conv1_1, conv2_1 and conv3_1, float64."""
+
+    def gram(x):
+        features = x.reshape(-1, x.shape[-1])
+        return features.T @ features / len(features)
+
+    of_image, of_content, of_style = (
+        activations_in_float64(network, picture, how) for picture in (image, content, style)
+    )
+    total = 0.0
+    for layer, weight in options.content_layers:
+        total += options.alpha * weight * np.mean((of_image[layer] - of_content[layer]) ** 2) / 4
+    for layer, weight in options.style_layers:
+        difference = gram(of_image[layer]) - gram(of_style[layer])
+        total += options.beta * weight * np.mean(difference**2) / 4
+    return total
+
+
+@pytest.mark.parametrize(("pooling", "how"), [("avg", np.mean), ("max", np.max)])
+def test_cost_and_gradient_against_float64(vgg16, temple, harbour, pooling, how):
+    options = Settings(
+        content_layers=["conv2_2"], style_layers=["conv1_1", "conv3_1:3"], pooling=pooling
+    )
+    content, style = temple[20:33, 30:44], harbour[10:22, 40:51]
+    random = np.random.default_rng(0)
+    image = np.clip(content + random.normal(scale=20, size=content.shape), 0, 255)
+    image = image.astype(np.float32)
+    costs, gradient = build_objective(content, style, vgg16, options)(image)
+
+    def cost(picture):
+        return cost_in_float64(vgg16, picture, content, style, options, how)
+
+    assert costs.total == pytest.approx(cost(image), rel=1e-5)
+    image, gradient = image.astype(np.float64), gradient.astype(np.float64)
+    norm = np.linalg.norm(gradient)
+    for direction in (gradient / norm, random.normal(size=image.shape)):
+        step = 1e-4 / np.abs(direction).max()
+        slope = (cost(image + step * direction) - cost(image - step * direction)) / (2 * step)
+        tolerance = 1e-5 * norm * np.linalg.norm(direction)
+        assert np.sum(gradient * direction) == pytest.approx(slope, abs=tolerance)
+
+
+# --- The start image and the loop ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("init", ["noisy_content", "content", "noise", "style"])
+def test_start_images(temple, harbour, init):
+    mean = np.array([123.68, 116.779, 103.939], np.float32)
+    inputs = inputs_of(temple, harbour)
+    image = start_image(inputs, mean, Settings(init=init))
+    assert image.shape == temple.shape
+    assert image.dtype == np.float32
+    assert (image == start_image(inputs, mean, Settings(init=init))).all()
+    noise = (image - mean - 0.4 * (temple - mean)) / 0.6
+    if init == "noisy_content":
+        assert np.abs(noise).max() <= 20.001
+        assert noise.std() == pytest.approx(20 / np.sqrt(3), rel=0.02)
+        other = start_image(inputs, mean, Settings(init=init, seed=1))
+        assert not (image == other).all()
+    elif init == "content":
+        np.testing.assert_allclose(image, temple, atol=1e-3)
+    elif init == "noise":
+        assert np.abs(image - mean).max() <= 20.001
+
+
+def test_the_cost_of_a_step_is_the_cost_of_its_image(vgg16, temple, harbour):
+    settings = Settings(epochs=3, precision="float32")
+    steps = list(transfer_style(temple, harbour, vgg16, settings))
+    assert [step.iteration for step in steps] == [0, 1, 2, 3]
+    objective = build_objective(temple, harbour, vgg16, settings)
+    for step in steps:
+        costs, _ = objective(step.image)
+        assert step.costs.total == pytest.approx(float(costs.total), rel=1e-5)
+        assert step.image.shape == temple.shape
+        assert step.image.min() >= 0
+        assert step.image.max() <= 255
+
+
+def test_adam_is_kerass_adam(vgg16, temple, harbour):
+    settings = Settings(epochs=4, precision="float32", learning_rate=0.5)
+    steps = list(transfer_style(temple, harbour, vgg16, settings))
+    objective = build_objective(temple, harbour, vgg16, settings)
+    image = tf.Variable(steps[0].image)
+    adam = tf.keras.optimizers.Adam(0.5, epsilon=1e-8)
+    for step in steps[1:]:
+        _, gradient = objective(image.numpy())
+        adam.apply_gradients([(tf.constant(gradient), image)])
+        image.assign(tf.clip_by_value(image, 0, 255))
+        np.testing.assert_allclose(image.numpy(), step.image, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("size", "settings"),
+    [((1, 1), {}), ((1, 40), {}), ((33, 1), {"pooling": "max"}), ((17, 31), {"beta": 0})],
+)
+def test_any_size_can_be_painted(vgg16, temple, harbour, size, settings):
+    content = temple[: size[0], : size[1]]
+    settings = Settings(epochs=2, **settings)
+    *_, last = transfer_style(content, harbour, vgg16, settings, evaluation=FLOAT32)
+    assert last.image.shape == (*size, 3)
+    assert np.isfinite(last.image).all()
+
+
+def test_nothing_is_painted_outside_the_masks(vgg16, temple, harbour):
+    """Far from the mask the style has no say: there the content stays."""
+    mask = np.zeros(temple.shape[:2], np.float32)
+    mask[:, :16] = 1
+    settings = Settings(epochs=25, optimizer="lbfgs", init="content", precision="float32")
+    *_, last = transfer_style(temple, harbour, vgg16, settings, content_masks=[mask])
+    moved = np.abs(last.image - temple).mean(axis=(0, 2))
+    assert moved[:16].mean() > 20
+    assert moved[-1] < 1e-3  # farther than the deepest layer sees at 96 pixels: nothing moved it
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("dtype", "style", "size"),
+    [  # float16 is slow on processors without it: a smaller picture
+        ("bfloat16", "starlit_harbour.jpg", 240),  # large enough for Gram matrices of blocks
+        ("bfloat16", "woodcut_wave.jpg", 240),
+        ("float16", "starlit_harbour.jpg", 60),
+    ],
+)
+def test_short_dtypes_give_the_cost_and_gradient_of_float32(vgg16, dtype, style, size):
+    """At the start image, and where a run in that dtype ends, the cost being low there."""
+    content = read_picture(ROOT / "images/temple.jpg", size).rgb
+    style = read_picture(ROOT / "images" / style, size).rgb
+    settings = Settings(epochs=8, optimizer="lbfgs")
+    graphs = build_graphs(vgg16, settings, tf.dtypes.as_dtype(dtype))
+    exact = build_objective(content, style, vgg16, settings)
+    short = Objective(graphs, inputs_of(content, style))
+    first, *_, last = transfer_style(content, style, vgg16, settings, graphs=graphs)
+    assert last.costs.total < 0.1 * first.costs.total
+    for step in (first, last):
+        costs, gradient = exact(step.image)
+        costs_short, gradient_short = short(step.image)
+        assert gradient_short.dtype == np.float32
+        assert float(costs_short.total) == pytest.approx(float(costs.total), rel=0.01)
+        norm, norm_short = np.linalg.norm(gradient), np.linalg.norm(gradient_short)
+        assert np.sum(gradient * gradient_short) / norm / norm_short > 0.999
+        assert norm_short / norm == pytest.approx(1, abs=0.02)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_a_gradient_that_is_not_finite_ends_the_run(vgg16, temple, harbour, monkeypatch, optimizer):
+    evaluate = Objective.__call__
+
+    def broken(self, image):
+        costs, gradient = evaluate(self, image)
+        gradient[0, 0, 0] = np.nan
+        return costs, gradient
+
+    monkeypatch.setattr(Objective, "__call__", broken)
+    settings = Settings(optimizer=optimizer)
+    with pytest.raises(DivergedError, match="iteration 0; use smaller weights"):
+        next(transfer_style(temple, harbour, vgg16, settings, evaluation=FLOAT32))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "word"),
+    [
+        ((None, "style"), {}, "content: give one"),
+        (("content", []), {}, "style: give one"),
+        (("content", []), {"beta": 0, "init": "style"}, "no style to start from"),
+        (("content", "style"), {"init": "x.jpg"}, "x.jpg is a picture file"),
+    ],
+)
+def test_calls_that_lack_a_picture_are_refused(vgg16, temple, harbour, arguments, settings, word):
+    pictures = {"content": temple, "style": harbour}
+    arguments = [pictures.get(name, name) if isinstance(name, str) else name for name in arguments]
+    with pytest.raises(UsageError, match=word):
+        next(transfer_style(*arguments, vgg16, Settings(**settings), evaluation=FLOAT32))
