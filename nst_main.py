@@ -293,7 +293,7 @@ def make_on_cluster(
             return
         stopping.gently = True
         try:
-            driver = Driver(cluster, batch, session.network, progress, command.evaluation)
+            driver = Driver(cluster, batch, session.weights, progress, command.evaluation)
             driver.carry_out(lambda: stopping.requested is not None)
         finally:
             stopping.gently = False

@@ -6,7 +6,7 @@
 The method, in the order of [1]: the VGG network, the content cost, the Gram matrix, the style cost,
 the total cost and its gradient, the start image, the optimizer, and the loop that moves the image.
 ``nst_main.py`` runs what stands here. ``nst.engine`` holds optimizers, masks, colours, scales, and
-evaluates J whole or by tiles; it knows the costs by a protocol (``nst.engine.costs``).
+evaluates J whole or by tiles; it knows the costs by a protocol (``nst.engine.cost_protocols``).
 
     from nst_utils import NeuralStyleTransfer
     image = NeuralStyleTransfer("photo.jpg", "painting.jpg").run(num_iterations=300)
@@ -25,7 +25,7 @@ import numpy as np
 import tensorflow as tf
 
 from nst.engine import colours, precision
-from nst.engine.costs import Term
+from nst.engine.cost_protocols import Term
 from nst.engine.evaluation import Evaluation
 from nst.engine.inputs import TransferInputs, prepare_inputs
 from nst.engine.objective import Objective

@@ -15,7 +15,7 @@ from common import machine, report
 
 import nst_utils
 from nst.api import run_job
-from nst.runs.checkpoint import Checkpoints
+from nst.runs.checkpoint import Checkpoint, Checkpoints
 from nst.runs.job import read_job
 from nst.runs.session import Session, open_session
 from nst.settings import Settings
@@ -27,10 +27,10 @@ def run(session: Session, values: dict, saving: bool) -> tuple[float, int]:
     largest = 0
     whole = Checkpoints.save
 
-    def save(self: Checkpoints, *arguments: object) -> None:
+    def save(self: Checkpoints, checkpoint: Checkpoint) -> None:
         nonlocal largest
         if saving:
-            whole(self, *arguments)
+            whole(self, checkpoint)
             files = self.folder.glob("checkpoint*")
             largest = max(largest, sum(path.stat().st_size for path in files))
 

@@ -27,7 +27,7 @@ def seconds(address: str, inputs: TransferInputs, settings: Settings, repeats: i
         session = tile_session(cluster, Session(weights.find(None, print)))
         forecast = choose_tilings(
             settings,
-            session.network.network,
+            session.weights.network,
             settings.precision,
             inputs.size,
             [(style.shape[:2], max(style.shape)) for style in inputs.styles],
@@ -35,6 +35,7 @@ def seconds(address: str, inputs: TransferInputs, settings: Settings, repeats: i
         )[-1]
         dtype = nst_utils.tf.dtypes.as_dtype(settings.precision)
         objective = Objective(session.graphs(settings, dtype), inputs, forecast.tiling)
+        assert inputs.content is not None
         objective(inputs.content)
         best = None
         for _ in range(repeats):

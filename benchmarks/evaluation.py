@@ -112,7 +112,9 @@ def main() -> None:
     inputs = TransferInputs(content.shape[:2], content, (style,))
     image = nst_utils.start_image(inputs, network.mean, settings)
     baseline = plain(network, content, style)
-    candidates = {"plain float32": lambda x: [part.numpy() for part in baseline(tf.constant(x))]}
+    candidates: dict[str, Callable] = {
+        "plain float32": lambda x: [part.numpy() for part in baseline(tf.constant(x))]
+    }
     tiled = Tiling((("pool2", options.tile_size), (None, None)))
     for dtype in (tf.float32, tf.bfloat16):
         for name, tiling in (("", WHOLE), (f" tiles {options.tile_size}", tiled)):

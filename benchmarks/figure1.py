@@ -40,12 +40,12 @@ def main() -> None:
         settings = Settings(alpha=0, style_layers=STYLE_LAYERS[:number], **common)
         name = layer if number == 1 else f"{STYLE_LAYERS[0]} .. {layer}"
         step = last(nst_utils.transfer_style(content, style, network, settings))
-        rows[0].append((name, step.image))
+        rows[0].append((name, step.picture))
         print(f"style {name}: J {step.costs.total:.2e} in {step.seconds:.0f} s", flush=True)
     for layer in CONTENT_LAYERS:
         settings = Settings(beta=0, content_layers=layer, **common)
         step = last(nst_utils.transfer_style(content, [], network, settings))
-        rows[1].append((layer, step.image))
+        rows[1].append((layer, step.picture))
         print(f"content {layer}: J {step.costs.total:.2e} in {step.seconds:.0f} s", flush=True)
     save_sheet(rows, Path(options.output))
     print(options.output)

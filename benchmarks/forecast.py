@@ -126,7 +126,8 @@ def main() -> None:
         settings = Settings(**values, max_memory=budget(values, size))
         chosen = choose(settings, size)
         ours = milliseconds(lambda s=settings, n=size: choose(s, n), options.repeats)
-        lists, results = TileLists(), []
+        lists = TileLists()
+        results: list = []
         (baseline,) = milliseconds(
             lambda s=settings, n=size, b=lists, r=results: r.append(b.choose(s, n)), 1
         )
@@ -139,6 +140,7 @@ def main() -> None:
             "baseline_milliseconds": baseline,
             "baseline_tiles": lists.tiles,
         }
+        assert settings.max_memory is not None
         pixels, tiles = f"{size[1]} x {size[0]}", "+".join(map(str, chosen[-1].tiles))
         print(f"{pixels:>13} {settings.max_memory / 1e9:6.2f}G {tiles:>9} ", end="")
         print(f"{min(ours):6.1f} ms {median:6.1f} ms {max(ours):6.1f} ms ", end="")

@@ -31,7 +31,7 @@ def main() -> None:
         for name in options.presets:
             settings = Settings(preset=name)
             step = last(nst_utils.transfer_style(content, style, network, settings))
-            row.append((f"{name}, {step.seconds:.0f} s", step.image))
+            row.append((f"{name}, {step.seconds:.0f} s", step.picture))
             print(f"{' + '.join(text for text, _ in row[:2])}: {row[-1][0]}", flush=True)
         rows.append(row)
     save_sheet(rows, Path(options.output), height=min(options.image_size, rows[0][0][1].shape[0]))

@@ -22,6 +22,7 @@ from evaluation import plain
 import nst_utils
 from nst.api import build_objective
 from nst.engine.inputs import TransferInputs
+from nst.engine.objective import Objective
 from nst.engine.optimizers import Adam
 from nst.presets import PRESETS
 from nst.settings import Settings
@@ -31,6 +32,7 @@ from nst.vgg import weights
 def baseline(network: weights.Weights, inputs: TransferInputs) -> Iterator[np.ndarray]:
     """Adam on the plain float32 objective: the start image, and the one after each iteration."""
     settings = Settings()
+    assert inputs.content is not None
     evaluate = plain(network, inputs.content, inputs.styles[0])
     optimizer = Adam(settings.learning_rate)
     image = nst_utils.start_image(inputs, network.mean, settings)
@@ -46,7 +48,7 @@ def preset(name: str, network: weights.Weights, inputs: TransferInputs) -> Itera
     settings = Settings(preset=name)
     for step in nst_utils.transfer_style(inputs.content, inputs.styles, network, settings):
         if step.scale == step.scales:
-            yield step.image
+            yield step.picture
 
 
 def timed(images: Iterator[np.ndarray]) -> Iterator[tuple[float, np.ndarray]]:
@@ -121,8 +123,12 @@ def main() -> None:
         content, style = (enlarged(name, options.image_size) for name in pair)
         inputs = TransferInputs(content.shape[:2], content, (style,))
         objective = build_objective(content, style, network)
+
+        def clipped_cost(image: np.ndarray, evaluate: Objective = objective) -> float:
+            return evaluate(np.clip(image, 0, 255))[0].total
+
         results = measure(
-            lambda image, of=objective: of(np.clip(image, 0, 255))[0].total,
+            clipped_cost,
             network,
             inputs,
             options.iterations,

@@ -217,10 +217,11 @@ def visit(chromium):
 
 
 PROCESSES = {"program", "preloaded_program", "chromium", "cluster", "two_nodes"}
+WHOLE_RUNS = {"nst", "made_once", "finished", "run"}
 
 
 def pytest_collection_modifyitems(items):
-    """Mark the tests that start a process or a browser."""
+    """Mark the tests that start a process or a browser, or call the whole command line."""
     for item in items:
-        if PROCESSES & set(item.fixturenames):
+        if (PROCESSES | WHOLE_RUNS) & set(item.fixturenames):
             item.add_marker("program")

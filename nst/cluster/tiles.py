@@ -25,7 +25,7 @@ def tile_session(cluster: Cluster, session: Session) -> Session:
     Waits for the first one as long as it takes, and for others for WAIT_SECONDS.
     """
     began = time.monotonic()
-    cluster.hire(session.network, MOST_TILE_WORKERS)
+    cluster.hire(session.weights, MOST_TILE_WORKERS)
     while cluster.starting and not (cluster.workers and time.monotonic() - began > WAIT_SECONDS):
         cluster.ready(LOOK_SECONDS)
         cluster.has_head()
@@ -36,7 +36,7 @@ def tile_session(cluster: Cluster, session: Session) -> Session:
     def build_graphs(weights: Weights, settings: Settings, dtype: tf.DType) -> TileGraphs:
         return ClusterTileGraphs(cluster, weights, settings, dtype)
 
-    return Session(session.file, session.network, build_graphs, max(1, workers))
+    return Session(session.file, session.weights, build_graphs, max(1, workers))
 
 
 class ClusterTileGraphs(TileGraphs):

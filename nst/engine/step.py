@@ -88,6 +88,12 @@ class Step:
         """Whether this is the last iteration of the run."""
         return self.iteration == self.epochs
 
+    @property
+    def picture(self) -> np.ndarray:
+        """``image``, of a step that comes with it."""
+        assert self.image is not None
+        return self.image
+
     def without_state(self) -> "Step":
         """The same step without the memory of the optimizer's state."""
         return replace(self, position=replace(self.position, state=None))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 import tensorflow as tf
 
-from nst.engine.costs import Sums, Term, TotalCost
+from nst.engine.cost_protocols import Sums, Term, TotalCost
 from nst.engine.tiling import grid
 from nst.vgg.layers import channels
 

@@ -210,7 +210,7 @@ class BatchForecast:
 
 def forecast_batch(batch: Batch, session: "Session") -> BatchForecast:
     """Forecast time and memory of a batch; pictures are hashed only where a run folder exists."""
-    settings, network = batch.settings, session.network.network
+    settings, network = batch.settings, session.weights.network
     names = folder_names(Path(settings.output_dir))
     precision = session.precision(settings.precision)
     by_size: dict[tuple, list[ScaleForecast] | MemoryLimitError] = {}

@@ -314,8 +314,7 @@ class RunFolder:
 
     def _full_size(self, step: Step) -> np.ndarray:
         """The image of a step; frames of coarse scales, too, have the size of the result."""
-        assert step.image is not None  # frames and results come with it
-        return resize(step.image, self.job.size)
+        return resize(step.picture, self.job.size)
 
     def _write_manifest(self, status: str) -> None:
         about = manifest.describe(self.job, self.identity, status, self._facts)

@@ -44,7 +44,7 @@ class RunForecast:
         """Entries for the manifest."""
         return {
             "network": {
-                "name": session.network.network,
+                "name": session.weights.network,
                 "source": session.file.source,
                 "sha256": session.file.sha256,
             },
@@ -99,7 +99,7 @@ def forecast_run(
     tiles are the same and it still fits. share: of the free memory that may be used.
     Raises WeightsError if the network lacks a layer, MemoryLimitError.
     """
-    settings, network = job.settings, session.network.network
+    settings, network = job.settings, session.weights.network
     layers_up_to(network, settings.used_layers)  # refuses before the precision is measured
     precision = session.precision(earlier.dtype if earlier else settings.precision)
     styles = []
@@ -135,7 +135,7 @@ def run_steps(
         steps = transfer_style(
             job.content.rgb if job.content else None,
             [style.rgb for style in job.styles],
-            session.network,
+            session.weights,
             job.settings,
             content_masks=job.content_masks,
             style_masks=job.style_masks,

@@ -10,7 +10,7 @@ from nst.engine import precision
 from nst.engine.precision import Precision
 from nst.engine.tile_graph import TileGraphs
 from nst.settings import Settings
-from nst.vgg import weights
+from nst.vgg import weights as weight_files
 from nst.vgg.weights import Weights, WeightsFile
 
 MOST_COSTS = 4  # whose graphs are kept, each with a copy of the weights
@@ -21,34 +21,34 @@ BuildGraphs = Callable[[Weights, Settings, tf.DType], TileGraphs]
 class Session:
     """A file of VGG weights and what is derived from it, each part on first use.
 
-    file: the weights; they are not read before ``network`` is asked for. workers: number of
+    file: the weights; they are not read before ``weights`` is asked for. workers: number of
     processes that share the tiles of a picture.
     """
 
     def __init__(
         self,
         file: WeightsFile,
-        network: Weights | None = None,
+        weights: Weights | None = None,
         build_graphs: BuildGraphs = nst_utils.build_graphs,
         workers: int = 1,
     ) -> None:
         """Prepare.
 
-        network: what the file holds, if it was read already. build_graphs:
+        weights: what the file holds, if it was read already. build_graphs:
         ``nst_utils.build_graphs``, or one whose tiles the workers evaluate.
         """
         self.file = file
         self.workers = workers
         self._build_graphs = build_graphs
-        if network is not None:
-            self.network = network
+        if weights is not None:
+            self.weights = weights
         self._precisions: dict[str, Precision] = {}
         self._graphs: dict[tuple, TileGraphs] = {}
 
     @cached_property
-    def network(self) -> Weights:
+    def weights(self) -> Weights:
         """The weights; raises WeightsError."""
-        return weights.load(self.file)
+        return weight_files.load(self.file)
 
     def precision(self, name: str) -> Precision:
         """Return the precision called ``name``, measured once."""
@@ -61,7 +61,7 @@ class Session:
         chosen = chosen or self.precision(settings.precision)
         file = self.file
         return [
-            f"Network   {self.network.network} ({file.source}, SHA-256 {file.sha256[:12]})",
+            f"Network   {self.weights.network} ({file.source}, SHA-256 {file.sha256[:12]})",
             f"Precision {chosen.dtype.name} ({chosen.reason})",
         ]
 
@@ -71,7 +71,7 @@ class Session:
         if key not in self._graphs:
             if len(self._graphs) >= MOST_COSTS:
                 del self._graphs[next(iter(self._graphs))]  # the oldest
-            self._graphs[key] = self._build_graphs(self.network, settings, dtype)
+            self._graphs[key] = self._build_graphs(self.weights, settings, dtype)
         return self._graphs[key]
 
 

@@ -125,6 +125,7 @@ def test_a_failed_picture_of_a_batch_is_red(in_terminal, pair, painting, tmp_pat
     assert text.count(RED) == 1
 
 
+@pytest.mark.program
 def test_tensorflow_messages_are_shown_with_verbose(program_in_terminal, pair):
     code, text = program_in_terminal(*pair, *QUICK, "--epochs", 1, "--verbose")
     assert code == 0
@@ -149,6 +150,7 @@ def check_run(text):
     assert text.rstrip().endswith("generated_image.png")
 
 
+@pytest.mark.program
 def test_a_run_in_a_terminal_shows_no_noise_of_libraries(program_in_terminal, pair):
     code, text = program_in_terminal(*pair, *QUICK, "--scales", 2, "--epochs", 30)
     assert code == 0
@@ -210,6 +212,7 @@ def test_a_missing_stream_does_not_stop_the_run(nst, pair, tmp_path, monkeypatch
     assert (tmp_path / "output/photo__painting/generated_image.png").exists()
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("redirect", [">&- 2>&-", "> /dev/full"])
 def test_a_program_whose_streams_cannot_be_written(pair, tmp_path, redirect):
     """File descriptors that are closed are given to the next files that are opened."""

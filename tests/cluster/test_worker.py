@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from helpers import ROOT
 from nst.cluster import worker
 
@@ -29,6 +31,7 @@ def test_the_program_is_sent_whole():
     assert {"nst", "nst.engine", "nst.engine.objective", "nst.runs.run"} <= set(program)
 
 
+@pytest.mark.program
 def test_a_node_imports_the_program_from_memory(tmp_path):
     done = subprocess.run(
         [sys.executable, "-I", "-c", ON_A_NODE],
