@@ -1,5 +1,6 @@
 """Tilings within a memory budget: properties over sizes, budgets and settings; no TensorFlow."""
 
+import itertools
 import math
 import re
 from types import SimpleNamespace
@@ -110,20 +111,27 @@ def test_more_memory_is_never_slower(options, size, styles, budgets, dtype):
         slowest = operations
 
 
-@several
-@given(OPTIONS, SIZES, BUDGETS, DTYPE, st.data())
-def test_nothing_faster_would_fit(options, size, budget, dtype, data):
+def candidates(tile_size):
+    """The tilings of two stages that are compared."""
+    for first in (tile_size,) if tile_size else TILE_SIZES:
+        deeper = [None, *(size for size in TILE_SIZES if size >= first)]
+        for cut, second, keep in itertools.product(CUTS, deeper, (True, False)):
+            yield Tiling(((cut, first), (None, second)), keep)
+
+
+@settings(max_examples=15)
+@given(OPTIONS, SIZES, BUDGETS, DTYPE)
+@example({}, (3000, 4000), 3 * 10**9, "float32")
+@example({"tile_size": 300}, (3000, 4000), 4 * 10**9, "float32")
+def test_nothing_faster_would_fit(options, size, budget, dtype):
     options = {**options, "max_memory": budget}
     scales = choose(options, size, [], dtype)
     if scales is None:
         return
-    first = options.get("tile_size") or data.draw(st.sampled_from(TILE_SIZES))
-    sizes = [None, *(other for other in TILE_SIZES if other >= first)]
-    deeper, cut = data.draw(st.sampled_from(sizes)), data.draw(st.sampled_from(CUTS))
-    other = Tiling(((cut, first), (None, deeper)), data.draw(st.booleans()))
-    (forecast,) = choose(options, size, [], dtype, earlier=[other])
-    assert forecast.tiling == other
-    assert forecast.memory > budget or forecast.operations >= scales[0].operations
+    for candidate in candidates(options.get("tile_size")):
+        (other,) = choose(options, size, [], dtype, earlier=[candidate])
+        assert other.tiling == candidate
+        assert other.memory > budget or other.operations >= scales[0].operations
 
 
 @several
@@ -135,6 +143,14 @@ def test_more_workers_are_never_slower(options, size, styles, budget, dtype):
         operations = operations_of(choose(options, size, styles, dtype, workers=workers))
         assert operations <= slowest * (1 + 1e-9)
         slowest = operations
+
+
+def test_workers_share_the_tiles():
+    options = {"tile_size": 64, "max_memory": "8G"}
+    (alone,) = choose(options, (600, 800))
+    (shared,) = choose(options, (600, 800), workers=4)
+    assert alone.tiles[0] == 130
+    assert 0.25 * alone.operations <= shared.operations < 0.5 * alone.operations
 
 
 def assert_advice_is_enough(options, size, styles, dtype):

@@ -8,7 +8,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nst.engine.tiling import WHOLE, StageTiling, Tiling, grid, halo, spans
+from nst.engine.tiling import WHOLE, StageTiling, Tiling, grid, halo, span_totals, spans
 from nst.vgg.layers import layer_names, layers_up_to
 from nst_utils import VGG
 
@@ -36,6 +36,12 @@ def test_fewer_spans_would_be_larger_than_asked_for(side, size, layers):
     step = grid(layers)
     largest = math.ceil(size / step) * step
     assert len(spans(side, size, layers)) == math.ceil(side / largest)
+
+
+@given(st.integers(1, 3000), st.integers(1, 4000), LAYERS)
+def test_totals_are_of_the_spans(side, size, layers):
+    cells = [span.cells for span in spans(side, size, layers)]
+    assert span_totals(side, size, layers) == (len(cells), max(cells), sum(cells))
 
 
 @given(

@@ -113,7 +113,11 @@ def test_each_pair_is_written_once(positions, tmp_path):
         assert all(pairs[name] == when for name, when in written.items())
         assert len(pairs) <= len(written) + 1
         written = pairs
-    assert written
+    arrays = []
+    for path in tmp_path.glob("*.pairs-*"):
+        with np.load(path) as file:
+            arrays += file.files
+    assert len(arrays) == len(set(arrays)) == 2 * len(positions[-1].state.pairs) > 0
     saved.remove()
     assert not list(tmp_path.iterdir())
 

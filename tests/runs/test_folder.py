@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 
 import pytest
 
@@ -119,12 +120,16 @@ def test_an_output_folder_that_cannot_be_written(nst, pair, tmp_path, blocked):
 
 
 def test_two_runs_do_not_write_one_folder(preloaded_program, nst, pair, tmp_path):
-    process = preloaded_program(*pair, *QUICK, "--epochs", 1_000_000)
+    command = (*pair, *QUICK, "--epochs", 150)
+    process = preloaded_program(*command)
     try:
         wait_for(tmp_path / "output/photo__painting/frame_00002.png", process)
-        second = nst(*pair, *QUICK, "--epochs", 1_000_000)
+        process.send_signal(signal.SIGSTOP)  # it is asleep, and has the folder
+        assert process.poll() is None
+        second = nst(*command)
         assert second.code == 5
         assert "another run" in second.err
     finally:
         process.kill()
         process.communicate()
+    assert nst(*command).code == 0  # the lock ended with the process

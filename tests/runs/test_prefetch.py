@@ -6,6 +6,7 @@ import weakref
 
 import pytest
 
+from helpers import wait_for
 from nst.runs.prefetch import prefetch
 
 SECONDS = 30  # deadline of what must happen
@@ -146,12 +147,18 @@ def test_a_signal_is_handled_while_an_item_is_awaited():
     gate.set()
 
 
-def test_an_item_that_was_used_is_not_kept():
+def test_an_item_that_was_used_is_not_kept_while_the_next_is_computed():
     class Item:
         pass
 
-    items = prefetch(Item() for _ in range(3))
-    first = weakref.ref(next(items))
-    assert next(items) is not None
-    assert first() is None
-    items.close()
+    used = []
+
+    def compute():
+        yield Item()
+        wait_for(lambda: used and used[0]() is None, seconds=SECONDS)
+        yield Item()
+
+    items = prefetch(compute())
+    used.append(weakref.ref(next(items)))
+    assert used[0]() is not None
+    assert isinstance(next(items), Item)

@@ -83,7 +83,6 @@ def test_a_second_signal_stops_at_once(preloaded_program, tmp_path):
     assert run["status"] == "running"
 
 
-@pytest.mark.slow
 def test_an_iteration_that_takes_long_is_given_up(preloaded_program, tmp_path):
     size = ("--alpha", 0, "--image_size", "2600x2000", "--precision", "float32")
     process = preloaded_program(*size, *LONG, "--print_every", 1, "--log_json")
