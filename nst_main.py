@@ -197,10 +197,12 @@ def find_weights(command: Command, batch: "Batch") -> "Session":
 
     say = None if command.quiet else command.progress.say
     model_path, earlier = command.settings.model_path, command.earlier
-    if earlier and "model_path" not in command.given:
-        file = weights.find_again(model_path, earlier.weights, earlier.path, say)
+    if earlier and not {"model_path", "network"} & set(command.given):
+        file = weights.find_again(
+            model_path, command.settings.network, earlier.weights, earlier.path, say
+        )
     else:
-        file = weights.find(model_path, say)
+        file = weights.find(model_path, command.settings.network, say)
     session = open_session(file)
     if batch.several:
         for line in session.describe(command.settings):

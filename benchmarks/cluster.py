@@ -24,7 +24,7 @@ from nst.vgg import weights
 def seconds(address: str, inputs: TransferInputs, settings: Settings, repeats: int) -> tuple:
     """(workers, tiles, best seconds of an evaluation) on the cluster at ``address``."""
     with Cluster(address, print) as cluster:
-        session = tile_session(cluster, Session(weights.find(None, print)))
+        session = tile_session(cluster, Session(weights.find(None, "vgg19", print)))
         forecast = choose_tilings(
             settings,
             session.weights.network,

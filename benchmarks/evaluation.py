@@ -105,7 +105,7 @@ def main() -> None:
         nst_utils.make_deterministic()
 
     settings = Settings()
-    network = weights.load(weights.find(None, print))
+    network = weights.load(weights.find(None, "vgg19", print))
     content, style = (
         enlarged(name, options.image_size) for name in ("temple.jpg", "starlit_harbour.jpg")
     )

@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--output", default="figure1.png", help="the sheet")
     options = parser.parse_args()
     nst_utils.make_deterministic()
-    network = weights.load(weights.find(None, print))
+    network = weights.load(weights.find(None, "vgg19", print))
     content, style = (
         enlarged(name, options.image_size) for name in (options.content, options.style)
     )

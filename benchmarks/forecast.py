@@ -25,7 +25,7 @@ from nst.engine.scales import scale_factors
 from nst.engine.tiling import WHOLE, Span, SpanTotals, StageTiling, Tiling, span_totals, spans
 from nst.settings import Settings
 
-NETWORK, DTYPE = "VGG-16", "float32"
+NETWORK, DTYPE = "VGG-19", "float32"
 SIZES = (400, 800, 1600, 3000, 6000, 12000, 20000, 30000)
 ENOUGH = 10**15  # bytes
 

@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--output", default="gallery.png", help="the sheet")
     options = parser.parse_args()
     nst_utils.make_deterministic()
-    network = weights.load(weights.find(None, print))
+    network = weights.load(weights.find(None, "vgg19", print))
     rows = []
     for pair in pairs(options.pairs):
         content, style = (enlarged(name, options.image_size) for name in pair)

@@ -81,7 +81,7 @@ def main() -> None:
     parser.add_argument("--json", metavar="FILE", help="write the numbers there, too")
     options = parser.parse_args()
     nst_utils.make_deterministic()
-    session = open_session(weights.find(None, print))
+    session = open_session(weights.find(None, "vgg19", print))
     facts = {**machine(), "options": vars(options)}
     for key in facts:
         print(f"{key:10} {facts[key]}")

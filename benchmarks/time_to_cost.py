@@ -115,7 +115,7 @@ def main() -> None:
     parser.add_argument("--json", metavar="FILE", help="write the numbers there, too")
     options = parser.parse_args()
     nst_utils.make_deterministic()
-    network = weights.load(weights.find(None, print))
+    network = weights.load(weights.find(None, "vgg19", print))
     facts = {**machine(), "network": network.network, "image_size": options.image_size, "pairs": {}}
     for key in ("machine", "versions", "network", "image_size"):
         print(f"{key:11} {facts[key]}")

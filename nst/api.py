@@ -42,7 +42,9 @@ def run_job(
     gets every Step. session: with other weights than ``model_path`` says.
     Raises NSTError; whatever stops a run, the same job is resumed from where it was saved.
     """
-    session = session or open_session(weight_files.find(job.settings.model_path, say))
+    if session is None:
+        settings = job.settings
+        session = open_session(weight_files.find(settings.model_path, settings.network, say))
     return run.run_job(job, session, say=say or ignore, on_step=on_step)
 
 
@@ -71,7 +73,7 @@ class NeuralStyleTransfer:
 
     content_path, style_path: picture files, or bare names in ``images/``; no content (None) with
         ``alpha=0, image_size=(width, height)`` makes a texture.
-    model_path: VGG weights; None takes the first of the four sources (see README).
+    model_path: VGG weights; None takes the first source of ``network`` (see README).
     settings: any other field of ``Settings``, for instance ``image_size=512``; ``dry_run`` and
         ``cluster`` have no meaning here.
     folder: the run folder that ``run`` wrote last; its ``path``, its ``picture``.

@@ -23,6 +23,7 @@ from nst.parsers import (
     switch,
 )
 from nst.presets import PRESETS
+from nst.vgg.layers import NETWORKS
 
 PICTURES, COST, OPTIMISATION, MACHINE, OUTPUT, MANY = GROUPS = (
     "Pictures",
@@ -159,12 +160,18 @@ class Settings:
         metavar="LAYER",
         nargs="+",
     )
+    network: str = setting(
+        "vgg19",
+        COST,
+        "the VGG network, of Simonyan and Zisserman's configurations E (vgg19) and D (vgg16)",
+        Choice(tuple(NETWORKS)),
+    )
     pooling: str = setting("avg", COST, "pooling of the VGG network", Choice(("avg", "max")))
     model_path: str | None = setting(
         None,
         COST,
-        "VGG weights: MatConvNet .mat or Keras .h5; else a file in pretrained-model/, else "
-        "Keras' VGG-19, downloaded, else the VGG-16 of the installed packages",
+        "VGG weights: MatConvNet .mat or Keras .h5; else a file in pretrained-model/, else those "
+        "of an installed package, else Keras' own, downloaded",
         Optional(file_name),
         metavar="FILE",
     )
@@ -382,6 +389,7 @@ class Settings:
             "style_image_filename",
             "content_mask",
             "style_mask",
+            "network",  # the hash of its weights is compared
             "model_path",
             "max_memory",
             "tile_size",

@@ -155,8 +155,16 @@ class Live(Progress):
                 while not self._final_state_sent and time.monotonic() < deadline:
                     time.sleep(0.05)
                 time.sleep(0.5)  # for its last picture
-        # By its own thread, which would find its sockets gone in the middle of its work.
-        self._server.trigger.pull_trigger(self._server.close)
+        # By its own thread, which would find its sockets gone in the middle of its work; not before
+        # it has been woken, as what wakes it is closed, too.
+        woken = threading.Event()
+
+        def close_server() -> None:
+            woken.wait()
+            self._server.close()
+
+        self._server.trigger.pull_trigger(close_server)
+        woken.set()
 
     # Answers, in the threads of the server.
 

@@ -11,6 +11,7 @@ from nst.errors import PictureError, UsageError
 from nst.files import file_hash
 from nst.layout import MANIFEST, read_manifest
 from nst.settings import OUTPUT, Settings
+from nst.vgg.layers import NETWORKS
 
 if TYPE_CHECKING:  # it imports NumPy
     from nst.engine.evaluation import Evaluation
@@ -84,6 +85,9 @@ def read_run(name: str) -> EarlierRun:
             for setting, value in manifest["settings"].items()
             if setting not in OF_ONE_COMMAND
         }
+        if "network" not in settings:  # of version 0.6 or earlier
+            names = {name: word for word, name in NETWORKS.items()}
+            settings["network"] = names[manifest.get("network", {}).get("name", "VGG-16")]
         evaluation = None
         if manifest.get("evaluation") is not None:
             evaluation = Evaluation.from_json(manifest["evaluation"])

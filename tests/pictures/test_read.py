@@ -294,7 +294,6 @@ SEEDS = [
 ]
 
 
-@pytest.mark.slow
 @settings(max_examples=1500)
 @given(
     st.sampled_from(SEEDS),
