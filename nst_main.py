@@ -24,6 +24,7 @@ from nst.runs.rerun import EarlierRun, read_run
 from nst.settings import Settings
 from nst.silence import silent_stderr
 from nst.text import red
+from nst.vgg.layers import NETWORKS
 
 if TYPE_CHECKING:  # they take long to import: a wrong flag is answered at once
     from nst.engine.evaluation import Evaluation
@@ -204,6 +205,13 @@ def find_weights(command: Command, batch: "Batch") -> "Session":
     else:
         file = weights.find(model_path, command.settings.network, say)
     session = open_session(file)
+    network = command.settings.network
+    if {"network", "model_path"} <= set(command.given):
+        if session.weights.network != NETWORKS[network]:
+            raise UsageError(
+                f"network: {network}, but {model_path} holds {session.weights.network}; drop one "
+                "of --network and --model_path"
+            )
     if batch.several:
         for line in session.describe(command.settings):
             command.progress.say(line)

@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT))
 
 from nst import parsers  # noqa: E402
 from nst.cli.parser import build_parser  # noqa: E402
-from nst.parsers import Choice, Number, Optional, OrWord, Several  # noqa: E402
+from nst.parsers import Choice, LayerWeights, Number, Optional, OrWord, Several  # noqa: E402
 from nst.settings import GROUPS, Settings  # noqa: E402
 
 BEGIN, END = "<!-- options: written by docs/generate.py -->", "<!-- end of options -->"
@@ -33,11 +33,6 @@ FUNCTIONS: dict[Callable, dict[str, Any]] = {
             {"const": "original"},
             {"type": "array", "items": PIXELS, "minItems": 2, "maxItems": 2},
         ]
-    },
-    parsers.layer_weights: {
-        "type": "array",
-        "minItems": 1,
-        "items": {"type": "array", **LAYER, "minItems": 2, "maxItems": 2},
     },
     parsers.memory_size: PIXELS,
     parsers.switch: {"type": "boolean"},
@@ -58,6 +53,12 @@ def value_schema(parse: Any) -> dict[str, Any]:
         return {"anyOf": [value_schema(parse.parse), {"type": "null"}]}
     if isinstance(parse, Several):
         return {"type": "array", "items": value_schema(parse.parse), "minItems": 1}
+    if isinstance(parse, LayerWeights):
+        return {
+            "type": "array",
+            "minItems": 1,
+            "items": {"type": "array", **LAYER, "minItems": 2, "maxItems": 2},
+        }
     return FUNCTIONS[parse]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from nst.errors import UsageError
-from nst.vgg.layers import layer_names
+from nst.vgg.layers import channels, layer_names
 
 LONGEST = 300  # characters of an error message, which may quote a long value
 N = TypeVar("N", int, float)
@@ -126,35 +126,71 @@ def file_name(value: Any) -> str:
     return str(value)
 
 
-def layer_weights(value: Any) -> tuple[tuple[str, float], ...]:
-    """Return the layers with their weights, scaled to sum to 1; raises ValueError.
+BALANCE = 250.0  # of content and style in the authors' own code, as alpha : beta = 1 : 4
 
-    value: names such as ``conv4_1``, with weight 1, or ``conv4_1:0.5``; or (layer, weight) pairs.
+
+def authors_weight(layer: str) -> float:
+    """The weight of a style layer with C channels, 250 / C^2.
+
+    The Gram matrices of few channels have the larger entries: these weights make the layers count
+    alike. Source: the code that Gatys et al. published, which has 1000 / C^2 for a style cost of
+    4 J_style and a content cost of 4 J_content.
     """
-    pairs: list[tuple[str, float]] = []
-    if not isinstance(value, str | list | tuple):
-        raise ValueError(f"must be layers, or pairs of layer and weight, not {value!r}")
-    for item in [value] if isinstance(value, str) else value:
-        if isinstance(item, str):
-            name, colon, weight = item.partition(":")
-        elif isinstance(item, list | tuple) and len(item) == 2:
-            name, colon, weight = item[0], ":", item[1]
-        else:
-            raise ValueError(f"must be layers, or pairs of layer and weight, not {item!r}")
-        if name not in layer_names("VGG-19"):
-            raise ValueError(f"must name VGG layers such as conv4_2 or pool3, not {name!r}")
-        if name in dict(pairs):
-            raise ValueError(f"must name each layer once, but {name} is there twice")
-        try:
-            pairs.append((name, Number(float, 0, 1e12, above_low=True)(weight if colon else 1)))
-        except ValueError as error:
-            raise ValueError(f"is given a weight for {name} that {error}") from None
-    if not pairs:
-        raise ValueError("must name at least one layer")
-    total = math.fsum(weight for _, weight in pairs)
-    if abs(total - 1) < 1e-9:  # scaled before: rounding must not change the weights again
-        return tuple(pairs)
-    return tuple((name, weight / total) for name, weight in pairs)
+    return BALANCE / channels(layer) ** 2
+
+
+@dataclass(frozen=True)
+class LayerWeights:
+    """A parser for layers with weights: names, ``conv4_1:0.5``, or (layer, weight) pairs.
+
+    default: the weight of a layer, if none is given with any of them; None for equal ones that sum
+    to 1. Given weights are scaled to sum to 1, and one that is left out beside them is 1.
+    """
+
+    default: Callable[[str], float] | None = None
+
+    def __call__(self, value: Any) -> tuple[tuple[str, float], ...]:
+        """Return (layer, weight) pairs; raises ValueError."""
+        pairs: list[tuple[str, float | None]] = []
+        if not isinstance(value, str | list | tuple):
+            raise ValueError(f"must be layers, or pairs of layer and weight, not {value!r}")
+        for item in [value] if isinstance(value, str) else value:
+            name, weight = _layer_weight(item)
+            if name in dict(pairs):
+                raise ValueError(f"must name each layer once, but {name} is there twice")
+            pairs.append((name, weight))
+        if not pairs:
+            raise ValueError("must name at least one layer")
+        return self._scaled(pairs)
+
+    def _scaled(self, pairs: list[tuple[str, float | None]]) -> tuple[tuple[str, float], ...]:
+        if self.default is not None:
+            defaults = tuple((name, self.default(name)) for name, _ in pairs)
+            if all(weight in (None, own) for (_, weight), (_, own) in zip(pairs, defaults)):
+                return defaults
+        weights = [(name, 1.0 if weight is None else weight) for name, weight in pairs]
+        total = math.fsum(weight for _, weight in weights)
+        if abs(total - 1) < 1e-9:  # scaled before: rounding must not change the weights again
+            return tuple(weights)
+        return tuple((name, weight / total) for name, weight in weights)
+
+
+def _layer_weight(item: Any) -> tuple[str, float | None]:
+    """A layer and its weight, None if it has none; raises ValueError."""
+    weight: Any = None
+    if isinstance(item, str):
+        name, colon, text = item.partition(":")
+        weight = text if colon else None
+    elif isinstance(item, list | tuple) and len(item) == 2:
+        name, weight = item
+    else:
+        raise ValueError(f"must be layers, or pairs of layer and weight, not {item!r}")
+    if name not in layer_names("VGG-19"):
+        raise ValueError(f"must name VGG layers such as conv4_2 or pool3, not {name!r}")
+    try:
+        return name, None if weight is None else Number(float, 0, 1e12, above_low=True)(weight)
+    except ValueError as error:
+        raise ValueError(f"is given a weight for {name} that {error}") from None
 
 
 @dataclass(frozen=True)

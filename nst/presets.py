@@ -12,6 +12,11 @@ _QUASI_NEWTON = {"optimizer": "lbfgs", "alpha": 10_000.0, "scales": "auto"}
 
 PRESETS: dict[str, dict[str, Any]] = {
     "classic": {},  # exactly the defaults of ``Settings``
+    "tutorial": {
+        "style_layers": [f"conv{block}_1:0.2" for block in range(1, 6)],
+        "learning_rate": 2.0,
+        "optimizer": "adam",
+    },
     "fast": {**_QUASI_NEWTON, "noise_ratio": 0.3, "epochs": 40},
     "painting": {**_QUASI_NEWTON, "epochs": 150, "image_size": 1000},
     "poster": {**_QUASI_NEWTON, "epochs": 200, "image_size": 2400},

@@ -10,13 +10,14 @@ from nst.errors import UsageError
 from nst.parsers import (
     PIXELS,
     Choice,
+    LayerWeights,
     Number,
     Optional,
     OrWord,
     Several,
+    authors_weight,
     file_name,
     image_size,
-    layer_weights,
     memory_size,
     parse_setting,
     setting,
@@ -148,15 +149,16 @@ class Settings:
         COST,
         "layers of the content cost; each may carry a weight, conv4_2:3 conv5_2:1, else all count "
         "the same; the weights are scaled to sum to 1",
-        layer_weights,
+        LayerWeights(),
         metavar="LAYER",
         nargs="+",
     )
     style_layers: tuple[tuple[str, float], ...] = setting(
         ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"),
         COST,
-        "layers of the style cost, likewise",
-        layer_weights,
+        "layers of the style cost; each may carry a weight, likewise, else one of C channels has "
+        "250/C^2, as in the code of the method's authors",
+        LayerWeights(authors_weight),
         metavar="LAYER",
         nargs="+",
     )

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nst.errors import UsageError
-from nst.parsers import Number, layer_weights, memory_size
+from nst.parsers import LayerWeights, Number, authors_weight, memory_size
 from nst.settings import Settings
 from nst.text import memory_option
 from nst.vgg.layers import layer_names
@@ -81,10 +81,10 @@ def test_the_library_refuses_what_the_command_line_refuses(wrong):
     )
 )
 def test_layer_weights_sum_to_one_and_read_back(pairs):
-    parsed = layer_weights([f"{name}:{weight!r}" for name, weight in pairs])
+    parsed = LayerWeights()([f"{name}:{weight!r}" for name, weight in pairs])
     assert math.fsum(weight for _, weight in parsed) == pytest.approx(1)
     assert [name for name, _ in parsed] == [name for name, _ in pairs]
-    again = layer_weights(parsed)
+    again = LayerWeights()(parsed)
     assert [weight for _, weight in again] == pytest.approx([weight for _, weight in parsed])
 
 
@@ -139,7 +139,7 @@ def test_a_size_of_memory_has_any_number_of_decimals(number, unit):
 
 
 def test_layers_without_a_weight_count_one():
-    assert layer_weights(["conv4_2:3", "pool5"]) == (("conv4_2", 0.75), ("pool5", 0.25))
+    assert LayerWeights()(["conv4_2:3", "pool5"]) == (("conv4_2", 0.75), ("pool5", 0.25))
 
 
 @pytest.mark.parametrize("count", range(1, 12))

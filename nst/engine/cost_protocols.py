@@ -52,7 +52,7 @@ class Cost(Protocol):
 class Term(NamedTuple):
     """A cost and its place in J = sum of factor * share * cost.
 
-    part: ``content`` or ``style``. share: of the layer in its part; they sum to 1. factor: of the
+    part: ``content`` or ``style``. share: the weight of the layer in its part. factor: of the
     part in J, alpha or beta.
     """
 

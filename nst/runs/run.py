@@ -11,14 +11,14 @@ from nst.engine.forecast import ScaleForecast, choose_tilings, run_seconds
 from nst.engine.precision import Precision
 from nst.engine.scales import scale_factors, scale_iterations
 from nst.engine.step import Position, Step
-from nst.errors import MemoryLimitError, UsageError
+from nst.errors import MemoryLimitError
 from nst.runs.folder import RunFolder
 from nst.runs.job import Job, describe_job, job_remarks
 from nst.runs.prefetch import prefetch
 from nst.runs.session import Session
 from nst.settings import Settings
 from nst.text import duration_text, memory_text
-from nst.vgg.layers import NETWORKS, layers_up_to
+from nst.vgg.layers import layers_up_to
 from nst_utils import transfer_style
 
 LONG = 600  # seconds after which advice is given
@@ -100,11 +100,6 @@ def forecast_run(
     Raises WeightsError if the network lacks a layer, MemoryLimitError.
     """
     settings, network = job.settings, session.weights.network
-    if "network" in settings.changed() and NETWORKS[settings.network] != network:
-        raise UsageError(
-            f"network: {settings.network}, but {session.file.source} holds {network}; drop one of "
-            "--network and --model_path"
-        )
     layers_up_to(network, settings.used_layers)  # refuses before the precision is measured
     precision = session.precision(earlier.dtype if earlier else settings.precision)
     styles = []
