@@ -50,7 +50,8 @@ class _Tensor:
 
     def array(self) -> np.ndarray:
         """Its values, which cannot be changed; raises ValueError for a view beyond its storage."""
-        contiguous, count = [], 1
+        contiguous: list[int] = []
+        count = 1
         for length in reversed(self.shape):
             contiguous.insert(0, count)
             count *= length
@@ -95,7 +96,7 @@ def _checked(head: BinaryIO) -> _Unpickler:
     for operation, argument, _ in pickletools.genops(head):
         if operation.name not in OPERATIONS:
             raise ValueError(f"it holds more than tensors ({operation.name})")
-        if operation.name == "LONG_BINPUT" and argument > MEMO:
+        if operation.name == "LONG_BINPUT" and (argument or 0) > MEMO:
             raise ValueError("it is longer than the tensors of a network need")
     head.seek(start)
     return _Unpickler(head)
