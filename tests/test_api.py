@@ -15,9 +15,9 @@ from nst_utils import NeuralStyleTransfer, transfer_style
 SMALL = {"image_size": 48, "print_every": 2, "precision": "float32"}
 
 
-def test_it_makes_the_run_folder_of_the_command_line(nst, vgg16, photo, painting, tmp_path):
+def test_it_makes_the_run_folder_of_the_command_line(nst, vgg19, photo, painting, tmp_path):
     steps = []
-    transfer = NeuralStyleTransfer(photo, painting, vgg16.file.path, **SMALL)
+    transfer = NeuralStyleTransfer(photo, painting, vgg19.file.path, **SMALL)
     image = transfer.run(num_iterations=3, on_step=steps.append)
     assert image.shape == (32, 48, 3)
     assert image.dtype == np.uint8
@@ -69,7 +69,7 @@ def test_the_array_is_the_colours_of_the_file(tmp_path, capfd):
     assert (saved[:, :, :3] == image).all()
 
 
-def test_a_job_with_other_weights_than_its_settings_say(vgg16, photo, painting, tmp_path):
+def test_a_job_with_other_weights_than_its_settings_say(vgg19, photo, painting, tmp_path):
     settings = Settings(
         content_image_filename=photo,
         style_image_filename=painting,
@@ -79,11 +79,11 @@ def test_a_job_with_other_weights_than_its_settings_say(vgg16, photo, painting, 
         **SMALL,
     )
     lines, steps = [], []
-    session = Session(vgg16.file, vgg16)
+    session = Session(vgg19.file, vgg19)
     folder = run_job(read_job(settings), lines.append, steps.append, session)
     assert folder.picture.exists()
     assert [step.iteration for step in steps] == [0, 1]
-    assert any("VGG-16" in line for line in lines)
+    assert any("VGG-19" in line for line in lines)
 
 
 def test_errors_are_exceptions(tmp_path):
@@ -95,9 +95,9 @@ def test_errors_are_exceptions(tmp_path):
         NeuralStyleTransfer("nothing.jpg", "mosaic_sun.jpg", output_dir=tmp_path).run()
 
 
-def test_the_generator_needs_no_folder(vgg16, temple, harbour, tmp_path, monkeypatch):
+def test_the_generator_needs_no_folder(vgg19, temple, harbour, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    steps = transfer_style(temple, harbour, vgg16)
+    steps = transfer_style(temple, harbour, vgg19)
     first, second = next(steps), next(steps)
     assert (first.iteration, second.iteration, first.epochs) == (0, 1, 200)
     assert second.costs.total < first.costs.total

@@ -68,8 +68,8 @@ def assert_golden(picture):
         pytest.fail(CHANGED.format(levels=levels, similarity=ssim), pytrace=False)
 
 
-def test_pictures_look_as_they_did(vgg16):
-    picture = paint(vgg16)
+def test_pictures_look_as_they_did(vgg19):
+    picture = paint(vgg19)
     if os.environ.get(RENEW):
         GOLDEN.write_bytes(encode(picture, "png"))
     assert_golden(picture)
@@ -84,10 +84,10 @@ def test_pictures_look_as_they_did(vgg16):
     ],
     ids=["beta", "tv_weight", "without conv1_1"],
 )
-def test_another_cost_would_be_seen(vgg16, change):
+def test_another_cost_would_be_seen(vgg19, change):
     """The bounds are sharp: with the least of changes the picture is another one."""
     with pytest.raises(pytest.fail.Exception, match="bump __version__ in .*\n.*\n *NST_RENEW"):
-        assert_golden(paint(vgg16, replace(SETTINGS, **change)))
+        assert_golden(paint(vgg19, replace(SETTINGS, **change)))
 
 
 def test_similarity_is_1_of_equal_pictures_only(temple):

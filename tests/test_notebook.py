@@ -57,7 +57,7 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path):
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     text = "".join(output.get("text", "") for output in outputs)
     assert "TensorFlow 2" in text
-    assert "VGG-16" in text
+    assert "VGG-19" in text
     assert f"run folder: {tmp_path}/temple__starlit_harbour" in text
     displayed = [output["data"] for output in outputs if "data" in output]
     assert any("4 of 4, J " in data.get("text/html", "") for data in displayed)

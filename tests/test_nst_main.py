@@ -34,7 +34,7 @@ def test_a_run_prints_its_costs_and_leaves_a_whole_run_folder(nst, pair, tmp_pat
         _, total, content, style = map(float, row.split())
         assert total == pytest.approx(10 * content + 40 * style, rel=1e-3)
     assert float(rows[2].split()[1]) < float(rows[0].split()[1])
-    assert "VGG-16" in done.err
+    assert "VGG-19" in done.err
     assert "float32" in done.err
 
     assert pixels(folder / "generated_image.png").shape == (32, 48, 3)
@@ -44,7 +44,7 @@ def test_a_run_prints_its_costs_and_leaves_a_whole_run_folder(nst, pair, tmp_pat
     assert set(log[0]) == {"iteration", "scale", "seconds", "J", "J_content", "J_style", "J_tv"}
     manifest = json.loads((folder / "run.json").read_text())
     assert manifest["status"] == "finished"
-    assert manifest["network"]["name"] == "VGG-16"
+    assert manifest["network"]["name"] == "VGG-19"
     assert manifest["settings"]["epochs"] == 4
     assert manifest["final_costs"]["J"] == pytest.approx(float(log[-1]["J"]), rel=1e-6)
 
@@ -69,7 +69,7 @@ def test_transparency_and_other_starts_and_pooling(nst, pair, photo, painting, t
 def test_a_dry_run_prints_its_forecast_and_makes_nothing(nst, pair, tmp_path):
     done = nst(*pair, *QUICK, "--dry_run")
     assert done.code == 0
-    for words in ("48 x 32", "VGG-16", "the whole picture at once", "Memory", "Time", "4 epochs"):
+    for words in ("48 x 32", "VGG-19", "the whole picture at once", "Memory", "Time", "4 epochs"):
         assert words in done.err
     assert not (tmp_path / "output").exists()
     tiled = nst(*pair, *QUICK, "--dry_run", "--tile_size", 16)

@@ -73,19 +73,19 @@ def activations_in_float64(network, picture, how):
 
 @pytest.mark.parametrize(("pooling", "how"), [("avg", np.mean), ("max", np.max)])
 @pytest.mark.parametrize("size", [(13, 10), (8, 16), (1, 7)])
-def test_the_graph_computes_vgg(vgg16, temple, pooling, how, size):
+def test_the_graph_computes_vgg(vgg19, temple, pooling, how, size):
     image = temple[: size[0], : size[1]]
-    activations = VGG(vgg16, ("conv1_2", "conv2_1", "conv3_1"), pooling)(tf.constant(image))
-    expected = activations_in_float64(vgg16, image, how)
+    activations = VGG(vgg19, ("conv1_2", "conv2_1", "conv3_1"), pooling)(tf.constant(image))
+    expected = activations_in_float64(vgg19, image, how)
     assert set(activations) == {"conv1_2", "conv2_1", "conv3_1"}
     for layer, activation in activations.items():
         assert activation.shape == (1, *expected[layer].shape)
         np.testing.assert_allclose(activation[0], expected[layer], rtol=1e-4, atol=1e-2)
 
 
-def test_the_graph_stops_at_the_deepest_layer(vgg16):
-    assert VGG(vgg16, ("conv2_2", "conv1_1")).layers[-1] == "conv2_2"
-    assert VGG(vgg16, ("pool3",)).layers[-1] == "pool3"
+def test_the_graph_stops_at_the_deepest_layer(vgg19):
+    assert VGG(vgg19, ("conv2_2", "conv1_1")).layers[-1] == "conv2_2"
+    assert VGG(vgg19, ("pool3",)).layers[-1] == "pool3"
 
 
 # --- The costs -------------------------------------------------------------------------------
@@ -215,10 +215,10 @@ def test_total_variation_is_its_formula(size):
     assert (unweighted == 1).all()
 
 
-def test_a_style_of_another_size_is_compared_per_position(vgg16, harbour):
-    once = build_objective(harbour, harbour, vgg16)
+def test_a_style_of_another_size_is_compared_per_position(vgg19, harbour):
+    once = build_objective(harbour, harbour, vgg19)
     mirrored = np.concatenate([harbour, harbour[:, ::-1]], axis=1)
-    twice = build_objective(harbour, mirrored, vgg16)
+    twice = build_objective(harbour, mirrored, vgg19)
     assert len(once.style_means) == 5
     for key, mean in once.style_means.items():
         difference = np.linalg.norm(twice.style_means[key] - mean) / np.linalg.norm(mean)
@@ -228,10 +228,10 @@ def test_a_style_of_another_size_is_compared_per_position(vgg16, harbour):
 
 
 @pytest.mark.parametrize("pooling", ["avg", "max"])
-def test_the_gradient_is_the_slope_of_the_cost(vgg16, temple, harbour, pooling):
+def test_the_gradient_is_the_slope_of_the_cost(vgg19, temple, harbour, pooling):
     settings = Settings(tv_weight=1000, pooling=pooling, content_layers=["conv4_2", "conv2_2:0.1"])
-    objective = build_objective(temple, harbour, vgg16, settings)
-    assert_gradient(objective, start_image(inputs_of(temple, harbour), vgg16.mean, settings))
+    objective = build_objective(temple, harbour, vgg19, settings)
+    assert_gradient(objective, start_image(inputs_of(temple, harbour), vgg19.mean, settings))
 
 
 def cost_in_float64(network, image, content, style, options, how):
@@ -254,7 +254,7 @@ def cost_in_float64(network, image, content, style, options, how):
 
 
 @pytest.mark.parametrize(("pooling", "how"), [("avg", np.mean), ("max", np.max)])
-def test_cost_and_gradient_against_float64(vgg16, temple, harbour, pooling, how):
+def test_cost_and_gradient_against_float64(vgg19, temple, harbour, pooling, how):
     options = Settings(
         content_layers=["conv2_2"], style_layers=["conv1_1", "conv3_1:3"], pooling=pooling
     )
@@ -262,10 +262,10 @@ def test_cost_and_gradient_against_float64(vgg16, temple, harbour, pooling, how)
     random = np.random.default_rng(0)
     image = np.clip(content + random.normal(scale=20, size=content.shape), 0, 255)
     image = image.astype(np.float32)
-    costs, gradient = build_objective(content, style, vgg16, options)(image)
+    costs, gradient = build_objective(content, style, vgg19, options)(image)
 
     def cost(picture):
-        return cost_in_float64(vgg16, picture, content, style, options, how)
+        return cost_in_float64(vgg19, picture, content, style, options, how)
 
     assert costs.total == pytest.approx(cost(image), rel=1e-5)
     image, gradient = image.astype(np.float64), gradient.astype(np.float64)
@@ -300,11 +300,11 @@ def test_start_images(temple, harbour, init):
         assert np.abs(image - mean).max() <= 20.001
 
 
-def test_the_cost_of_a_step_is_the_cost_of_its_image(vgg16, temple, harbour):
+def test_the_cost_of_a_step_is_the_cost_of_its_image(vgg19, temple, harbour):
     settings = Settings(epochs=3, precision="float32")
-    steps = list(transfer_style(temple, harbour, vgg16, settings))
+    steps = list(transfer_style(temple, harbour, vgg19, settings))
     assert [step.iteration for step in steps] == [0, 1, 2, 3]
-    objective = build_objective(temple, harbour, vgg16, settings)
+    objective = build_objective(temple, harbour, vgg19, settings)
     for step in steps:
         costs, _ = objective(step.image)
         assert step.costs.total == pytest.approx(float(costs.total), rel=1e-5)
@@ -313,10 +313,10 @@ def test_the_cost_of_a_step_is_the_cost_of_its_image(vgg16, temple, harbour):
         assert step.image.max() <= 255
 
 
-def test_adam_is_kerass_adam(vgg16, temple, harbour):
+def test_adam_is_kerass_adam(vgg19, temple, harbour):
     settings = Settings(epochs=4, precision="float32", learning_rate=0.5)
-    steps = list(transfer_style(temple, harbour, vgg16, settings))
-    objective = build_objective(temple, harbour, vgg16, settings)
+    steps = list(transfer_style(temple, harbour, vgg19, settings))
+    objective = build_objective(temple, harbour, vgg19, settings)
     image = tf.Variable(steps[0].image)
     adam = tf.keras.optimizers.Adam(0.5, epsilon=1e-8)
     for step in steps[1:]:
@@ -330,20 +330,20 @@ def test_adam_is_kerass_adam(vgg16, temple, harbour):
     ("size", "settings"),
     [((1, 1), {}), ((1, 40), {}), ((33, 1), {"pooling": "max"}), ((17, 31), {"beta": 0})],
 )
-def test_any_size_can_be_painted(vgg16, temple, harbour, size, settings):
+def test_any_size_can_be_painted(vgg19, temple, harbour, size, settings):
     content = temple[: size[0], : size[1]]
     settings = Settings(epochs=2, **settings)
-    *_, last = transfer_style(content, harbour, vgg16, settings, evaluation=FLOAT32)
+    *_, last = transfer_style(content, harbour, vgg19, settings, evaluation=FLOAT32)
     assert last.image.shape == (*size, 3)
     assert np.isfinite(last.image).all()
 
 
-def test_nothing_is_painted_outside_the_masks(vgg16, temple, harbour):
+def test_nothing_is_painted_outside_the_masks(vgg19, temple, harbour):
     """Far from the mask the style has no say: there the content stays."""
     mask = np.zeros(temple.shape[:2], np.float32)
     mask[:, :16] = 1
     settings = Settings(epochs=25, optimizer="lbfgs", init="content", precision="float32")
-    *_, last = transfer_style(temple, harbour, vgg16, settings, content_masks=[mask])
+    *_, last = transfer_style(temple, harbour, vgg19, settings, content_masks=[mask])
     moved = np.abs(last.image - temple).mean(axis=(0, 2))
     assert moved[:16].mean() > 20
     assert moved[-1] < 1e-3  # farther than the deepest layer sees at 96 pixels: nothing moved it
@@ -358,15 +358,15 @@ def test_nothing_is_painted_outside_the_masks(vgg16, temple, harbour):
         ("float16", "starlit_harbour.jpg", 60),
     ],
 )
-def test_short_dtypes_give_the_cost_and_gradient_of_float32(vgg16, dtype, style, size):
+def test_short_dtypes_give_the_cost_and_gradient_of_float32(vgg19, dtype, style, size):
     """At the start image, and where a run in that dtype ends, the cost being low there."""
     content = read_picture(ROOT / "images/temple.jpg", size).rgb
     style = read_picture(ROOT / "images" / style, size).rgb
     settings = Settings(epochs=8, optimizer="lbfgs")
-    graphs = build_graphs(vgg16, settings, tf.dtypes.as_dtype(dtype))
-    exact = build_objective(content, style, vgg16, settings)
+    graphs = build_graphs(vgg19, settings, tf.dtypes.as_dtype(dtype))
+    exact = build_objective(content, style, vgg19, settings)
     short = Objective(graphs, inputs_of(content, style))
-    first, *_, last = transfer_style(content, style, vgg16, settings, graphs=graphs)
+    first, *_, last = transfer_style(content, style, vgg19, settings, graphs=graphs)
     assert last.costs.total < 0.1 * first.costs.total
     for step in (first, last):
         costs, gradient = exact(step.image)
@@ -379,7 +379,7 @@ def test_short_dtypes_give_the_cost_and_gradient_of_float32(vgg16, dtype, style,
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
-def test_a_gradient_that_is_not_finite_ends_the_run(vgg16, temple, harbour, monkeypatch, optimizer):
+def test_a_gradient_that_is_not_finite_ends_the_run(vgg19, temple, harbour, monkeypatch, optimizer):
     evaluate = Objective.__call__
 
     def broken(self, image):
@@ -390,7 +390,7 @@ def test_a_gradient_that_is_not_finite_ends_the_run(vgg16, temple, harbour, monk
     monkeypatch.setattr(Objective, "__call__", broken)
     settings = Settings(optimizer=optimizer)
     with pytest.raises(DivergedError, match="iteration 0; use smaller weights"):
-        next(transfer_style(temple, harbour, vgg16, settings, evaluation=FLOAT32))
+        next(transfer_style(temple, harbour, vgg19, settings, evaluation=FLOAT32))
 
 
 @pytest.mark.parametrize(
@@ -402,8 +402,8 @@ def test_a_gradient_that_is_not_finite_ends_the_run(vgg16, temple, harbour, monk
         (("content", "style"), {"init": "x.jpg"}, "x.jpg is a picture file"),
     ],
 )
-def test_calls_that_lack_a_picture_are_refused(vgg16, temple, harbour, arguments, settings, word):
+def test_calls_that_lack_a_picture_are_refused(vgg19, temple, harbour, arguments, settings, word):
     pictures = {"content": temple, "style": harbour}
     arguments = [pictures.get(name, name) if isinstance(name, str) else name for name in arguments]
     with pytest.raises(UsageError, match=word):
-        next(transfer_style(*arguments, vgg16, Settings(**settings), evaluation=FLOAT32))
+        next(transfer_style(*arguments, vgg19, Settings(**settings), evaluation=FLOAT32))

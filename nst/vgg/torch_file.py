@@ -1,51 +1,73 @@
 """Read the tensors of a file that PyTorch wrote, without PyTorch.
 
-The older kind of file (``torch.save`` before 1.6): a pickle each of a magic number, the protocol and
-the sizes of types, then of the named tensors, then of the keys of their storages; after these, for
-each key in turn, the number of values and the values.
+The older kind of file (``torch.save`` before 1.6): a pickle each of a magic number, the protocol
+and the sizes of types, then of the named tensors, then of the keys of their storages; after these,
+for each key in turn, the number of values and the values.
+
+A pickle may ask for any function, and for any amount of memory. These are short, are read only if
+they consist of the few operations that such a file needs, and get three names and nothing else.
 """
 
 import collections
+import io
+import os
 import pickle
+import pickletools
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 MAGIC = 0x1950A86A20F9469CFC6C
-STORAGES = {"ByteStorage": np.uint8, "FloatStorage": np.float32}
+STORAGES = {"ByteStorage": np.dtype("u1"), "FloatStorage": np.dtype("<f4")}
+PICKLES = 32_768  # bytes of all pickles together, at most; those of a VGG-19 take 6,000
+MEMO = 10_000  # largest index under which a pickle keeps an object; memory is taken for all below
+OPERATIONS = frozenset(
+    (
+        *("PROTO", "STOP", "MARK", "NONE", "NEWTRUE", "NEWFALSE", "LONG1", "BINUNICODE"),
+        *("BININT", "BININT1", "BININT2", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"),
+        *("EMPTY_LIST", "APPEND", "APPENDS", "EMPTY_DICT", "SETITEM", "SETITEMS"),
+        *("BINPUT", "LONG_BINPUT", "BINGET", "LONG_BINGET", "GLOBAL", "REDUCE", "BINPERSID"),
+    )
+)
 
 
 class _Storage:
     """Values that are read after the tensors that look at them. values: (count,)."""
 
-    def __init__(self, dtype: Any, count: int) -> None:
-        self.dtype, self.count = np.dtype(dtype).newbyteorder("<"), count
-        self.values = np.empty(0, self.dtype)
+    def __init__(self, dtype: np.dtype, count: int) -> None:
+        self.dtype, self.count = dtype, count
+        self.values = np.empty(0, dtype)
 
 
 class _Tensor:
     """A view of a storage."""
 
     def __init__(self, storage: _Storage, offset: int, shape: tuple, strides: tuple, *_: Any):
+        if not isinstance(storage, _Storage) or not _counts(offset, *shape, *strides):
+            raise ValueError("a tensor is not described by a storage and by numbers")
         self.storage, self.offset, self.shape, self.strides = storage, offset, shape, strides
 
     def array(self) -> np.ndarray:
-        """A copy of its values; raises ValueError for a view beyond its storage."""
-        values = self.storage.values[self.offset :]
-        count = int(np.prod(self.shape))
-        if self.strides != _contiguous(self.shape) or self.offset < 0 or count > len(values):
+        """Its values, which cannot be changed; raises ValueError for a view beyond its storage."""
+        contiguous: list[int] = []
+        count = 1
+        for length in reversed(self.shape):
+            contiguous.insert(0, count)
+            count *= length
+        values = self.storage.values[self.offset : self.offset + count]
+        if self.strides != tuple(contiguous) or len(values) != count:
             raise ValueError("a tensor does not fit its storage")
-        return values[:count].reshape(self.shape).copy()
+        return values.reshape(self.shape)
 
 
-def _contiguous(shape: tuple) -> tuple:
-    """The strides, in values, of an array that lies in memory without gaps."""
-    return tuple(int(np.prod(shape[axis + 1 :])) for axis in range(len(shape)))
+def _counts(*values: Any) -> bool:
+    """Whether all of some values are whole numbers that an index may have."""
+    return all(type(value) is int and 0 <= value < 2**48 for value in values)
 
 
 class _Unpickler(pickle.Unpickler):
-    """Knows tensors and their storages; a pickle may ask for any function, so others are refused."""
+    """Knows tensors and their storages."""
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file)
@@ -58,28 +80,54 @@ class _Unpickler(pickle.Unpickler):
             return _Tensor
         if module == "torch" and name in STORAGES:
             return STORAGES[name]
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+        raise ValueError(f"it asks for {module}.{name}")
 
     def persistent_load(self, pid: Any) -> _Storage:
         kind, dtype, key, _, count, view = pid
-        if kind != "storage" or dtype not in STORAGES.values() or view is not None:
-            raise pickle.UnpicklingError("it holds more than tensors")
+        known = kind == "storage" and isinstance(dtype, np.dtype) and isinstance(key, str)
+        if not known or not _counts(count) or view is not None:
+            raise ValueError("it holds more than tensors")
         return self.storages.setdefault(key, _Storage(dtype, count))
 
 
+def _checked(head: BinaryIO) -> _Unpickler:
+    """What reads the next pickle, of which every operation is known."""
+    start = head.tell()
+    for operation, argument, _ in pickletools.genops(head):
+        if operation.name not in OPERATIONS:
+            raise ValueError(f"it holds more than tensors ({operation.name})")
+        if operation.name == "LONG_BINPUT" and (argument or 0) > MEMO:
+            raise ValueError("it is longer than the tensors of a network need")
+    head.seek(start)
+    return _Unpickler(head)
+
+
 def read_tensors(path: Path) -> dict[str, np.ndarray]:
-    """Return the named tensors of a file; raises ValueError, or UnpicklingError, for others."""
-    with open(path, "rb") as file:
-        magic, *_ = (_Unpickler(file).load() for _ in range(3))
-        if magic != MAGIC:
-            raise ValueError("it is no file of PyTorch")
-        unpickler = _Unpickler(file)
-        tensors = unpickler.load()
-        for key in _Unpickler(file).load():
-            storage = unpickler.storages[key]
-            count = int.from_bytes(file.read(8), "little")
-            data = file.read(count * storage.dtype.itemsize) if count == storage.count else b""
-            if len(data) != storage.count * storage.dtype.itemsize:
-                raise ValueError("it ends before its last tensor")
-            storage.values = np.frombuffer(data, storage.dtype)
+    """Return the named tensors of a file; raises ValueError for all others, whatever is in them."""
+    try:
+        with open(path, "rb") as file:
+            return _read(file)
+    except (OSError, MemoryError, ValueError):
+        raise
+    except Exception as error:  # a damaged pickle raises almost anything
+        raise ValueError(f"it is damaged: {type(error).__name__}") from error
+
+
+def _read(file: BinaryIO) -> dict[str, np.ndarray]:
+    head = io.BytesIO(file.read(PICKLES))
+    magic, *_ = (_checked(head).load() for _ in range(3))
+    if magic != MAGIC:
+        raise ValueError("it is no file of PyTorch")
+    unpickler = _checked(head)
+    tensors = unpickler.load()
+    keys = _checked(head).load()
+    file.seek(head.tell())
+    left = os.fstat(file.fileno()).st_size - head.tell()
+    for key in keys:
+        storage = unpickler.storages[key]
+        count, size = int.from_bytes(file.read(8), "little"), storage.count * storage.dtype.itemsize
+        left -= 8 + size
+        if count != storage.count or left < 0:
+            raise ValueError("it ends before its last tensor, or its counts differ")
+        storage.values = np.frombuffer(file.read(size), storage.dtype)
     return {str(name): tensor.array() for name, tensor in tensors.items()}

@@ -150,8 +150,8 @@ class Clock:
 
 
 @pytest.fixture
-def shown(tmp_path, vgg16, no_farewell):
-    made = Shown(tmp_path, vgg16.file)
+def shown(tmp_path, vgg19, no_farewell):
+    made = Shown(tmp_path, vgg19.file)
     yield made
     if not made.closed:
         made.close()

@@ -18,13 +18,13 @@ pytestmark = pytest.mark.slow
 
 
 def test_spread_tiles_give_the_same_numbers_as_tiles_evaluated_here(
-    cluster, vgg16, temple, harbour
+    cluster, vgg19, temple, harbour
 ):
     settings, tiling = Settings(), Tiling((("pool2", 32), (None, 48)))
     inputs = TransferInputs(temple.shape[:2], temple, (harbour,))
-    here = Objective(build_graphs(vgg16, settings), inputs, tiling)
+    here = Objective(build_graphs(vgg19, settings), inputs, tiling)
     with Cluster(cluster.address, print) as connected:
-        session = tile_session(connected, Session(vgg16.file, vgg16))
+        session = tile_session(connected, Session(vgg19.file, vgg19))
         assert session.workers == 2
         there = Objective(session.graphs(settings, tf.float32), inputs, tiling)
         for image in (temple, temple[::-1].copy()):

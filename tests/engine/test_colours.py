@@ -57,18 +57,18 @@ def test_luminance_keeps_what_is_not_luminance(temple, harbour):
     np.testing.assert_allclose(chroma, of_content, atol=0.01)
 
 
-def test_a_transfer_keeps_colours(vgg16, temple, harbour):
+def test_a_transfer_keeps_colours(vgg19, temple, harbour):
     def hue(picture):  # what is left without luminance
         return (picture - colours.luminance(picture)[..., np.newaxis]).mean(axis=(0, 1))
 
     content, style = temple[:48, :64], harbour[:40, :56]
-    options = {"epochs": 15, "optimizer": "lbfgs"}
-    evaluation, graphs = Evaluation("float32", (WHOLE,)), build_graphs(vgg16, Settings())
+    options = {"epochs": 30, "optimizer": "lbfgs"}
+    evaluation, graphs = Evaluation("float32", (WHOLE,)), build_graphs(vgg19, Settings())
     pictures = {}
     for mode in ("none", "luminance", "match"):
         settings = Settings(preserve_colors=mode, **options)
         *_, last = transfer_style(
-            content, style, vgg16, settings, evaluation=evaluation, graphs=graphs
+            content, style, vgg19, settings, evaluation=evaluation, graphs=graphs
         )
         pictures[mode] = last.image
     away = {mode: np.abs(hue(p) - hue(content)).max() for mode, p in pictures.items()}

@@ -58,7 +58,7 @@ def test_there_are_as_many_of_each_as_styles(temple, field, message):
         TransferInputs(temple.shape[:2], temple, (temple, temple), **{field: (given,) * 3})
 
 
-def test_masks_and_weights_of_calls_from_python_are_checked(vgg16, temple, harbour):
+def test_masks_and_weights_of_calls_from_python_are_checked(vgg19, temple, harbour):
     mask = np.ones(temple.shape[:2], np.float32)
     for wrong in (
         {"content_masks": [mask, mask]},
@@ -66,9 +66,9 @@ def test_masks_and_weights_of_calls_from_python_are_checked(vgg16, temple, harbo
         {"settings": Settings(style_weights=[1, 2])},
     ):
         with pytest.raises(UsageError, match="give one"):
-            build_objective(temple, harbour, vgg16, **wrong)
+            build_objective(temple, harbour, vgg19, **wrong)
     with pytest.raises(UsageError, match="from 0 to 1"):
-        build_objective(temple, harbour, vgg16, content_masks=[0 * mask])
+        build_objective(temple, harbour, vgg19, content_masks=[0 * mask])
 
 
 @pytest.mark.parametrize("which", ["content_masks", "style_masks"])

@@ -39,10 +39,10 @@ def soft():
 
 
 @pytest.fixture(scope="module")
-def noisy(temple, harbour, vgg16):
+def noisy(temple, harbour, vgg19):
     """The start image of a transfer."""
     inputs = TransferInputs(temple.shape[:2], temple, (harbour,))
-    return start_image(inputs, vgg16.mean, Settings())
+    return start_image(inputs, vgg19.mean, Settings())
 
 
 def near(content):
@@ -78,13 +78,11 @@ def difference(one, other):
     content_layers=SOME_LAYERS,
     style_layers=SOME_LAYERS,
     pooling=st.sampled_from(["avg", "max"]),
-    deep=st.booleans(),
     styles=st.integers(1, 3),
     masked=st.sets(st.sampled_from(["content_masks", "style_masks"])),
     left_out=st.sampled_from([{}, {}, {"alpha": 0}, {"beta": 0}]),
 )
 def test_any_tiling_gives_the_whole(
-    vgg16,
     vgg19,
     harbour,
     height,
@@ -96,17 +94,10 @@ def test_any_tiling_gives_the_whole(
     content_layers,
     style_layers,
     pooling,
-    deep,
     styles,
     masked,
     left_out,
 ):
-    network = vgg19 if deep else vgg16
-    names = layer_names(network.network)
-    content_layers, style_layers = (
-        [layer for layer in layers if layer in names] or ["conv1_1"]
-        for layers in (content_layers, style_layers)
-    )
     options = Settings(
         content_layers=content_layers,
         style_layers=style_layers,
@@ -117,7 +108,7 @@ def test_any_tiling_gives_the_whole(
     )
     random = np.random.default_rng(height * 1000 + width)
     content = random.uniform(0, 255, (height, width, 3)).astype(np.float32)
-    ordered = [layer for layer in names if layer in cuts]
+    ordered = [layer for layer in layer_names("VGG-19") if layer in cuts]
     sizes = [count and math.ceil(max(height, width) / count) for count in counts]
     tiling = Tiling(tuple(zip([*ordered, None], sizes)), keep)
     pictures = [harbour[: style_size[0], : style_size[1]]]
@@ -131,8 +122,8 @@ def test_any_tiling_gives_the_whole(
             random.uniform(0, 1, picture.shape[:2]).astype(np.float32)
             for picture in masked_pictures
         ]
-    whole, gradient = evaluated(network, options, content, pictures, **masks)
-    tiled, tiled_gradient = evaluated(network, options, content, pictures, tiling, **masks)
+    whole, gradient = evaluated(vgg19, options, content, pictures, **masks)
+    tiled, tiled_gradient = evaluated(vgg19, options, content, pictures, tiling, **masks)
     for one, other in zip(whole, tiled):
         assert other == pytest.approx(one, rel=EXACT, abs=1e-6 * abs(whole.total))
     # Max pooling may take the other of two equal values, where rounding makes them differ.
@@ -140,8 +131,8 @@ def test_any_tiling_gives_the_whole(
 
 
 @pytest.mark.parametrize("tiling", [TILES, Tiling(((None, 48),), False)])
-def test_bfloat16_tiles_are_no_worse_than_the_whole_in_bfloat16(vgg16, temple, harbour, tiling):
-    arguments = vgg16, Settings(), temple, harbour
+def test_bfloat16_tiles_are_no_worse_than_the_whole_in_bfloat16(vgg19, temple, harbour, tiling):
+    arguments = vgg19, Settings(), temple, harbour
     exact, gradient = evaluated(*arguments)
     whole, whole_gradient = evaluated(*arguments, dtype=tf.bfloat16)
     tiled, tiled_gradient = evaluated(*arguments, tiling, tf.bfloat16)
@@ -149,23 +140,23 @@ def test_bfloat16_tiles_are_no_worse_than_the_whole_in_bfloat16(vgg16, temple, h
     assert difference(gradient, tiled_gradient) <= 1.2 * difference(gradient, whole_gradient)
 
 
-def test_float16_tiles(vgg16, temple, harbour):
+def test_float16_tiles(vgg19, temple, harbour):
     content = temple[:48, :64]
-    exact, gradient = evaluated(vgg16, Settings(), content, harbour)
-    tiled, tiled_gradient = evaluated(vgg16, Settings(), content, harbour, TILES, tf.float16)
+    exact, gradient = evaluated(vgg19, Settings(), content, harbour)
+    tiled, tiled_gradient = evaluated(vgg19, Settings(), content, harbour, TILES, tf.float16)
     assert tiled.total == pytest.approx(exact.total, rel=0.01)
     assert difference(gradient, tiled_gradient) < 0.02
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
-def test_a_run_by_tiles_makes_the_same_picture(vgg16, temple, harbour, optimizer):
+def test_a_run_by_tiles_makes_the_same_picture(vgg19, temple, harbour, optimizer):
     options = Settings(epochs=6, scales=2, optimizer=optimizer)
     whole, tiled = (
         list(
             transfer_style(
                 temple[:48, :64],
                 harbour,
-                vgg16,
+                vgg19,
                 options,
                 evaluation=Evaluation("float32", (tiling, tiling)),
             )
@@ -180,32 +171,32 @@ def test_a_run_by_tiles_makes_the_same_picture(vgg16, temple, harbour, optimizer
 # --- Several styles --------------------------------------------------------------------------
 
 
-def test_a_white_mask_is_no_mask(vgg16, temple, harbour, noisy):
-    costs, gradient = build_objective(temple, harbour, vgg16)(noisy)
+def test_a_white_mask_is_no_mask(vgg19, temple, harbour, noisy):
+    costs, gradient = build_objective(temple, harbour, vgg19)(noisy)
     white = [np.ones(p.shape[:2], np.float32) for p in (temple, harbour)]
     masks = {"content_masks": white[:1], "style_masks": white[1:]}
-    of_masks, of_gradient = build_objective(temple, harbour, vgg16, **masks)(noisy)
+    of_masks, of_gradient = build_objective(temple, harbour, vgg19, **masks)(noisy)
     np.testing.assert_allclose(of_masks[:4], costs[:4], rtol=1e-5)
     np.testing.assert_allclose(of_masks.layers, costs.layers, rtol=1e-5)
     np.testing.assert_allclose(of_gradient, gradient, atol=1e-5 * np.abs(gradient).max())
 
 
-def test_mixed_styles_have_the_mixture_of_gram_matrices(vgg16, temple, harbour, woodcut):
+def test_mixed_styles_have_the_mixture_of_gram_matrices(vgg19, temple, harbour, woodcut):
     settings = Settings(style_weights=(3, 1))
-    mixed = build_objective(temple, [harbour, woodcut], vgg16, settings)
-    alone = [build_objective(temple, style, vgg16) for style in (harbour, woodcut)]
+    mixed = build_objective(temple, [harbour, woodcut], vgg19, settings)
+    alone = [build_objective(temple, style, vgg19) for style in (harbour, woodcut)]
     assert len(mixed.style_means) == 5
     for key, mean in mixed.style_means.items():
         one, other = (objective.style_means[key] for objective in alone)
         np.testing.assert_allclose(mean, 0.75 * one + 0.25 * other, rtol=1e-4, atol=1e-4)
 
 
-def test_regions_are_measured_against_their_own_style(vgg16, temple, harbour, woodcut, soft, noisy):
+def test_regions_are_measured_against_their_own_style(vgg19, temple, harbour, woodcut, soft, noisy):
     """J_style by NumPy from the activations, with guides and Gram matrices written out."""
     settings = Settings(style_weights=(1, 3), style_layers=["conv2_1", "conv3_1:3"])
     masks = [soft, 1 - soft]
-    objective = build_objective(temple, [harbour, woodcut], vgg16, settings, content_masks=masks)
-    vgg = build_vgg(vgg16, settings)
+    objective = build_objective(temple, [harbour, woodcut], vgg19, settings, content_masks=masks)
+    vgg = build_vgg(vgg19, settings)
 
     def gram(picture, layer, mask):
         features = vgg(tf.constant(picture))[layer].numpy()[0].astype(np.float64)
@@ -223,12 +214,12 @@ def test_regions_are_measured_against_their_own_style(vgg16, temple, harbour, wo
 
 
 def test_the_gradient_with_regions_is_the_slope_of_the_cost(
-    vgg16, temple, harbour, woodcut, soft, noisy
+    vgg19, temple, harbour, woodcut, soft, noisy
 ):
     objective = build_objective(
         temple,
         [harbour, woodcut],
-        vgg16,
+        vgg19,
         Settings(alpha=1000, tv_weight=1000, style_weights=(1, 3)),
         content_masks=[soft, (1 - soft) ** 2],
         style_masks=[np.tril(np.ones(harbour.shape[:2], np.float32)), woodcut[:, :, 0] / 255],
@@ -323,23 +314,23 @@ def new_costs(request, monkeypatch):
 
 @pytest.mark.parametrize("masked", [False, True])
 def test_a_new_cost_has_a_gradient_and_tiles(
-    vgg16, temple, harbour, woodcut, soft, new_costs, masked
+    vgg19, temple, harbour, woodcut, soft, new_costs, masked
 ):
     masks = {"content_masks": [soft, 1 - soft]} if masked else {}
     styles = [harbour, woodcut]
-    objective = build_objective(temple, styles, vgg16, new_costs, **masks)
+    objective = build_objective(temple, styles, vgg19, new_costs, **masks)
     assert_gradient(objective, near(temple))
     tiling = Tiling((("pool1", 32), (None, 48)))
-    whole, gradient = evaluated(vgg16, new_costs, temple, styles, **masks)
-    tiled, tiled_gradient = evaluated(vgg16, new_costs, temple, styles, tiling, **masks)
+    whole, gradient = evaluated(vgg19, new_costs, temple, styles, **masks)
+    tiled, tiled_gradient = evaluated(vgg19, new_costs, temple, styles, tiling, **masks)
     assert min(whole.content, *whole.layers) > 0
     np.testing.assert_allclose(tiled[:4], whole[:4], rtol=EXACT)
     assert difference(gradient, tiled_gradient) <= EXACT
 
 
-def test_a_new_cost_is_lowered_by_a_run(vgg16, temple, harbour, woodcut, new_costs):
+def test_a_new_cost_is_lowered_by_a_run(vgg19, temple, harbour, woodcut, new_costs):
     evaluation = Evaluation("float32", (WHOLE,))
-    steps = transfer_style(temple, [harbour, woodcut], vgg16, new_costs, evaluation=evaluation)
+    steps = transfer_style(temple, [harbour, woodcut], vgg19, new_costs, evaluation=evaluation)
     first = next(steps)
     for _, step in zip(range(8), steps):
         last = step

@@ -139,9 +139,9 @@ def test_lbfgs_survives_a_cliff_and_a_plain():
     assert all((trial == image).all() for trial in trials)
 
 
-def test_lbfgs_wastes_hardly_an_evaluation_on_pictures(vgg16, temple, harbour):
+def test_lbfgs_wastes_hardly_an_evaluation_on_pictures(vgg19, temple, harbour):
     content = temple[::2, ::2]
-    objective = build_objective(content, harbour[::2, ::2], vgg16)
+    objective = build_objective(content, harbour[::2, ::2], vgg19)
 
     def function(image):
         costs, gradient = objective(image)
@@ -216,16 +216,16 @@ def test_large_pictures_have_fewer_pairs(size):
 
 
 @pytest.fixture(scope="module")
-def small_transfer(vgg16, temple, harbour):
+def small_transfer(vgg19, temple, harbour):
     """Return a function that makes a transfer of 48 x 32 pixels."""
-    graphs = build_graphs(vgg16, Settings())
+    graphs = build_graphs(vgg19, Settings())
 
     def make(**options):
         pictures = temple[::2, ::2], harbour[::2, ::2]
         evaluation = Evaluation("float32", (WHOLE,))
         return list(
             transfer_style(
-                *pictures, vgg16, Settings(**options), evaluation=evaluation, graphs=graphs
+                *pictures, vgg19, Settings(**options), evaluation=evaluation, graphs=graphs
             )
         )
 

@@ -50,13 +50,13 @@ def test_auto_starts_at_about_400_pixels(long_side, sizes):
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
-def test_each_scale_has_its_own_targets(vgg16, temple, harbour, optimizer):
+def test_each_scale_has_its_own_targets(vgg19, temple, harbour, optimizer):
     content, style = temple[:48, :64], harbour[:40, :56]
     settings = Settings(epochs=12, scales=2, optimizer=optimizer)
-    graphs = build_graphs(vgg16, settings)
+    graphs = build_graphs(vgg19, settings)
     evaluation = Evaluation("float32", (WHOLE, WHOLE))
     options = {"evaluation": evaluation, "graphs": graphs}
-    steps = list(transfer_style(content, style, vgg16, settings, **options))
+    steps = list(transfer_style(content, style, vgg19, settings, **options))
     assert [step.iteration for step in steps] == list(range(13))
     first, last = ([s for s in steps if s.scale == scale] for scale in (1, 2))
     assert first[-1].image.shape == (24, 32, 3)

@@ -25,8 +25,8 @@ class CountedVGG(VGG):
 
 
 @pytest.fixture
-def graphs(vgg16):
-    return TileGraphs(CountedVGG(vgg16, SMALL.used_layers), TotalCost(SMALL))
+def graphs(vgg19):
+    return TileGraphs(CountedVGG(vgg19, SMALL.used_layers), TotalCost(SMALL))
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_graphs_are_traced_once_for_all_sizes(graphs, temple, harbour, tiling, t
         assert graphs.network.traced == traces
 
 
-def test_a_style_is_measured_once_for_all_pictures(vgg16, temple, harbour):
+def test_a_style_is_measured_once_for_all_pictures(vgg19, temple, harbour):
     measured = []
 
     class CountedGraphs(TileGraphs):
@@ -54,7 +54,7 @@ def test_a_style_is_measured_once_for_all_pictures(vgg16, temple, harbour):
             measured.append(name == "style_sums")
             return super().run(graph, name, arguments)
 
-    graphs = CountedGraphs(VGG(vgg16, SMALL.used_layers), TotalCost(SMALL))
+    graphs = CountedGraphs(VGG(vgg19, SMALL.used_layers), TotalCost(SMALL))
 
     def means(style, content=temple, mask=None):
         masks = () if mask is None else (mask,)

@@ -135,7 +135,7 @@ def test_the_report_tells_everything(run):
     manifest = json.loads((run / "run.json").read_text())
     wanted = [manifest["network"]["sha256"], manifest["versions"]["tensorflow"], manifest["ended"]]
     wanted += [file["sha256"] for role in manifest["files"].values() for file in role]
-    wanted += ["VGG-16", "float32", "24 x 16, as a whole", "48 x 32, as a whole"]
+    wanted += ["VGG-19", "float32", "24 x 16, as a whole", "48 x 32, as a whole"]
     for words in wanted:
         assert words in text, words
 

@@ -108,6 +108,6 @@ def test_what_a_picture_tells_is_how_and_not_where(nst, pair, tmp_path):
     assert text["Description"] == "photo.png in the style of painting.png"
     identity = json.loads(text["nst:identity"])
     assert identity["epochs"] == 4
-    assert "VGG-16" in text["nst:network"]
+    assert "VGG-19" in text["nst:network"]
     assert text["nst:precision"] == "float32"
     assert str(tmp_path) not in json.dumps(text)

