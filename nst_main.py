@@ -206,12 +206,12 @@ def find_weights(command: Command, batch: "Batch") -> "Session":
         file = weights.find(model_path, command.settings.network, say)
     session = open_session(file)
     network = command.settings.network
-    if {"network", "model_path"} <= set(command.given):
-        if session.weights.network != NETWORKS[network]:
-            raise UsageError(
-                f"network: {network}, but {model_path} holds {session.weights.network}; drop one "
-                "of --network and --model_path"
-            )
+    both_given = {"network", "model_path"} <= set(command.given)
+    if both_given and session.weights.network != NETWORKS[network]:
+        raise UsageError(
+            f"network: {network}, but {model_path} holds {session.weights.network}; drop one of "
+            "--network and --model_path"
+        )
     if batch.several:
         for line in session.describe(command.settings):
             command.progress.say(line)

@@ -25,6 +25,7 @@ import numpy as np
 import tensorflow as tf
 
 from nst.engine import colours, precision
+from nst.engine.borders import border_width
 from nst.engine.cost_protocols import Term
 from nst.engine.evaluation import Evaluation
 from nst.engine.inputs import TransferInputs, prepare_inputs
@@ -337,7 +338,9 @@ class TotalCost:
 
 def build_graphs(weights: Weights, settings: Settings, dtype: tf.DType = tf.float32) -> TileGraphs:
     """Return the graphs of J of ``settings``, for pictures of any size and in any style."""
-    return TileGraphs(build_vgg(weights, settings, dtype), TotalCost(settings))
+    network = build_vgg(weights, settings, dtype)
+    border = border_width(settings.padding, network.layers)
+    return TileGraphs(network, TotalCost(settings), border)
 
 
 # --- The start image ---------------------------------------------------------------------------

@@ -16,6 +16,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "style_layers": [f"conv{block}_1:0.2" for block in range(1, 6)],
         "learning_rate": 2.0,
         "optimizer": "adam",
+        "padding": "zeros",
     },
     "fast": {**_QUASI_NEWTON, "noise_ratio": 0.3, "epochs": 40},
     "painting": {**_QUASI_NEWTON, "epochs": 150, "image_size": 1000},

@@ -169,6 +169,12 @@ class Settings:
         Choice(tuple(NETWORKS)),
     )
     pooling: str = setting("avg", COST, "pooling of the VGG network", Choice(("avg", "max")))
+    padding: str = setting(
+        "reflect",
+        COST,
+        "what the network sees beyond the borders: the mirror image, or zeros, which paint a fringe",
+        Choice(("reflect", "zeros")),
+    )
     model_path: str | None = setting(
         None,
         COST,
@@ -362,7 +368,7 @@ class Settings:
     def cost(self) -> tuple[Any, ...]:
         """The settings that decide J, for pictures of any size and in any style."""
         layers = self.used_content_layers, self.used_style_layers
-        return self.alpha, self.beta, self.tv_weight, *layers, self.pooling
+        return self.alpha, self.beta, self.tv_weight, *layers, self.pooling, self.padding
 
     def style_shares(self, count: int) -> tuple[float, ...]:
         """The weights of ``count`` styles, summing to 1; UsageError for another number of them."""

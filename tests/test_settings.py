@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nst.errors import UsageError
-from nst.parsers import LayerWeights, Number, authors_weight, memory_size
+from nst.parsers import LayerWeights, Number, memory_size
 from nst.settings import Settings
 from nst.text import memory_option
 from nst.vgg.layers import layer_names

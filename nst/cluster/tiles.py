@@ -46,7 +46,7 @@ class ClusterTileGraphs(TileGraphs):
         self, cluster: Cluster, weights: Weights, settings: Settings, dtype: tf.DType
     ) -> None:
         graphs = nst_utils.build_graphs(weights, settings, dtype)
-        super().__init__(graphs.network, graphs.total_cost)
+        super().__init__(graphs.network, graphs.total_cost, graphs.border)
         self._settings = settings
         self._cluster = cluster
 

@@ -5,6 +5,7 @@ the deeper ones, which need a third or a ninth of the memory, at once or by larg
 """
 
 import functools
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from nst.engine.borders import border_width
 from nst.engine.optimizers import IMAGE_BYTES, optimizer_class
 from nst.engine.scales import scale_factors, scale_iterations
 from nst.engine.tiling import WHOLE, StageTiling, Tiling, halo
@@ -22,8 +24,9 @@ from nst.text import memory_option, memory_text
 from nst.vgg.layers import channels, layers_up_to
 
 USED_SHARE = 0.9  # of the free memory is used
-# Bytes a pixel: image, next image, gradient, content, its copy, and writing a frame.
-PICTURE_BYTES = 6 * IMAGE_BYTES
+# Bytes a pixel: image, next image, gradient, content, the last three with a border, and writing a
+# frame.
+PICTURE_BYTES = 8 * IMAGE_BYTES
 GUIDE_BYTES = 6  # a pixel of a mask at all grids
 COLOUR_BYTES = 3 * IMAGE_BYTES  # content as it is, grey, and the image with its colours restored
 STYLE_BYTES = IMAGE_BYTES  # a pixel of a style, some of which are changed
@@ -178,9 +181,14 @@ class _Scale:
     def forecast(self, tiling: Tiling) -> ScaleForecast:
         """Memory and work of a tiling."""
         settings = self.settings
-        stages = tiling.stages(layers_up_to(self.network, settings.used_layers))
-        content = self._stages(stages, self.size, tiling)
-        styles = [stage for style in self.styles for stage in self._stages(stages, style, tiling)]
+        layers = layers_up_to(self.network, settings.used_layers)
+        border = 2 * border_width(settings.padding, layers)
+        stages = tiling.stages(layers)
+        pictures = [
+            (height + border, width + border) for height, width in (self.size, *self.styles)
+        ]
+        content, *of_styles = (self._stages(stages, picture, tiling) for picture in pictures)
+        styles = list(itertools.chain.from_iterable(of_styles))
         pixels = math.prod(self.size)
         memory = resident_before() + FIXED_BYTES + PICTURE_BYTES * pixels
         memory += optimizer_class(settings.optimizer).state_bytes(self.size)

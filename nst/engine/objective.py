@@ -20,6 +20,7 @@ from functools import partial
 import numpy as np
 import tensorflow as tf
 
+from nst.engine.borders import extend, fold
 from nst.engine.inputs import TransferInputs
 from nst.engine.masks import mask_pyramid
 from nst.engine.stage import Stage
@@ -37,6 +38,7 @@ class Objective:
     def __init__(self, graphs: TileGraphs, inputs: TransferInputs, tiling: Tiling = WHOLE) -> None:
         """Measure the targets: activations of the content, means of the styles."""
         self._total_cost = graphs.total_cost
+        self._border = graphs.border
         terms = self._total_cost.terms
         stages = tiling.stages(graphs.network.layers)
         self.style_means: ByTerm = {}
@@ -51,14 +53,14 @@ class Objective:
             Stage(graphs, stage, inputs.size, region_weights, guides) for stage in stages
         ]
         if inputs.content is not None and any(term.cost.compares_positions for term in terms):
-            content_map = inputs.content
+            content_map = extend(inputs.content, graphs.border)
             for stage in self._stages:
                 content_map = stage.set_content(content_map, tiling.keep_content)
 
     def __call__(self, image: np.ndarray) -> tuple[Costs, np.ndarray]:
         """Return the costs of an image (H, W, 3) float32, 0..255, and dJ/dimage, (H, W, 3)."""
         *before, last = self._stages
-        maps, sums = [image], []  # of each stage
+        maps, sums = [extend(image, self._border)], []  # of each stage
         for stage in before:
             stage_sums, next_map = stage.sum_tiles(maps[-1], compare=True)
             sums.append(stage_sums)
@@ -68,6 +70,7 @@ class Objective:
             stage_sums = sums.pop()
             values |= stage.values(stage_sums, self.style_means)
             gradient = stage.backward(maps.pop(), stage_sums, self.style_means, gradient)
+        gradient = fold(gradient, self._border)
         image_cost = self._total_cost.image_cost.add_gradient(image, gradient)
         scalars = {key: float(value) for key, value in values.items()}
         return self._total_cost.costs(scalars, image_cost), gradient
@@ -102,7 +105,7 @@ def _measure(
 ) -> ByTerm:
     """Mean sums of one style, (1, ...). masks: its mask, or none."""
     guides, means = mask_pyramid(masks), {}
-    stage_input = style
+    stage_input = extend(style, graphs.border)
     for tiling in stages:
         stage = Stage(graphs, tiling, style.shape[:2], (1.0,), guides)
         sums, stage_input = stage.sum_tiles(stage_input)

@@ -27,17 +27,21 @@ class Stage:
         region_weights: tuple[float, ...],
         guides: Mapping[int, np.ndarray],
     ) -> None:
-        """Prepare a stage for pictures of ``size``, (height, width) in pixels.
+        """Prepare a stage for pictures of ``size``, (height, width) in pixels, without the border.
 
         region_weights: (R,). guides: of R regions, as ``mask_pyramid`` gives them; {} for none.
         """
         self.graphs = graphs
         self.graph = graphs.graph(tiling.layers, region_weights, bool(guides))
-        self.tiles = tiling.tiles(size)
+        self._border = graphs.border // tiling.stride  # in cells of the map
+        with_border = size[0] + 2 * graphs.border, size[1] + 2 * graphs.border
+        self._map_size = tiling.map_size(with_border)
+        self.tiles = tiling.tiles(with_border)
         self._dtype = graphs.network.dtype.as_numpy_dtype
         self._size = tiling.map_size(size)
         self._content_map: np.ndarray | None = None
         self._content_targets: dict[str, np.ndarray] = {}
+        self._layer_of = {term.key: term.layer for term in self.graph.terms}
         self._guides: dict[str, np.ndarray] = {}
         positions, regions = {}, {}
         for layer in dict.fromkeys(term.layer for term in self.graph.terms):
@@ -72,14 +76,12 @@ class Stage:
         if graph.is_last and self._content_map is not None:
             return next_map  # computed again for every tile, when it is evaluated
         tiles = self._each_tile("activations", lambda tile: self._tile_input(content, tile))
-        for tile, activations in tiles:
-            if self._content_targets:
-                for term in graph.position_terms:
-                    part = slice(None), *self._part(tile, term.layer)
-                    self._content_targets[term.key][part] = activations[term.layer].numpy()
+        for tile, (targets, last) in tiles:
+            for key, whole in self._content_targets.items():
+                part = self._measured_part(tile, self._layer_of[key])
+                whole[:, *part] = targets[key].numpy()
             if not graph.is_last:
-                last = graph.layers[-1]
-                next_map[self._part(tile, last)] = activations[last].numpy()[0]
+                next_map[self._part(tile, graph.layers[-1])] = last.numpy()[0]
         return next_map
 
     def sum_tiles(
@@ -112,10 +114,10 @@ class Stage:
             values = self.values(sums, style_means)
             return values, self.backward(stage_input, sums, style_means, None)
         tile = self.tiles[0]
-        x, _ = self._tile_input(stage_input, tile)
+        x, _, measured = self._tile_input(stage_input, tile)
         means = {term.key: style_means[term.key] for term in self.graph.mean_terms}
         values, gradient = self.graph.evaluate(
-            x, self._targets(tile), self._tile_guides(tile), means, self.counts
+            x, measured, self._targets(tile), self._tile_guides(tile), means, self.counts
         )
         return values, gradient.numpy()
 
@@ -145,8 +147,8 @@ class Stage:
             if upstream is not None:
                 part = upstream[self._part(tile, last)][np.newaxis]
                 gradients = {last: tf.constant(part, graph.gradient_dtype)}
-            x, box = self._tile_input(stage_input, tile)
-            return x, box, self._targets(tile), self._tile_guides(tile), dsums, gradients
+            read = self._tile_input(stage_input, tile)
+            return *read, self._targets(tile), self._tile_guides(tile), dsums, gradients
 
         for tile, gradient in self._each_tile("backward", arguments):
             total[tile.rows, tile.columns] += gradient.numpy()
@@ -159,42 +161,55 @@ class Stage:
         return zip(self.tiles, self.graphs.run(self.graph, name, map(arguments, self.tiles)))
 
     def _shape(self, layer: str) -> tuple[int, int, int]:
-        """(H, W, C) of a layer's activation."""
+        """(H, W, C) of a layer's activation, without the border."""
         cells = self.graph.grid[layer]
         height, width = (math.ceil(side / cells) for side in self._size)
         return height, width, channels(layer)
 
     def _part(self, tile: Tile, layer: str) -> tuple[slice, slice]:
         """Rows and columns of a layer's activation that are inside a tile."""
+        return self._cells(tile.inside, layer)
+
+    def _measured_part(self, tile: Tile, layer: str) -> tuple[slice, slice]:
+        """Likewise, of the part that is measured, in an activation without the border."""
+        top, left, bottom, right = tile.measured(self._size, self._border)
+        shift = self._border
+        return self._cells((top - shift, left - shift, bottom - shift, right - shift), layer)
+
+    def _cells(self, box: tuple[int, int, int, int], layer: str) -> tuple[slice, slice]:
+        """Rows and columns of a layer's activation in a box of the map."""
         cells = self.graph.grid[layer]
-        top, left, bottom, right = tile.inside
+        top, left, bottom, right = box
         return slice(top // cells, -(-bottom // cells)), slice(left // cells, -(-right // cells))
 
-    def _tile_input(self, stage_input: np.ndarray, tile: Tile) -> tuple[tf.Tensor, tf.Tensor]:
-        """The part of the map that a tile reads, (h, w, C), and its box."""
+    def _tile_input(
+        self, stage_input: np.ndarray, tile: Tile
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """The part of the map that a tile reads, (h, w, C), and its boxes."""
         part = stage_input[tile.rows, tile.columns]
         if self.graph.reads_picture:
             part = np.asarray(part, np.float32)
-        return tf.constant(part), tf.constant(tile.box)
+        measured = tile.relative(tile.measured(self._size, self._border))
+        return tf.constant(part), tf.constant(tile.relative(tile.inside)), tf.constant(measured)
 
     def _targets(self, tile: Tile) -> ByTerm:
         """The content's activations inside a tile, by term."""
         if self._content_map is not None:
-            activations = self.graph.activations(*self._tile_input(self._content_map, tile))
-            return {term.key: activations[term.layer] for term in self.graph.position_terms}
-        targets = {}
-        for term in self.graph.position_terms:
-            rows, columns = self._part(tile, term.layer)
-            targets[term.key] = tf.constant(self._content_targets[term.key][:, rows, columns])
-        return targets
+            return self.graph.activations(*self._tile_input(self._content_map, tile))[0]
+        return {
+            key: tf.constant(whole[:, *self._measured_part(tile, self._layer_of[key])])
+            for key, whole in self._content_targets.items()
+        }
 
     def _tile_guides(self, tile: Tile) -> ByLayer:
         return {
-            layer: tf.constant(guide[self._part(tile, layer)])
+            layer: tf.constant(guide[self._measured_part(tile, layer)])
             for layer, guide in self._guides.items()
         }
 
     def _empty_next_map(self) -> np.ndarray:
         if self.graph.is_last:
             return np.empty(0, self._dtype)
-        return np.empty(self._shape(self.graph.layers[-1]), self._dtype)
+        last = self.graph.layers[-1]
+        height, width = (math.ceil(side / self.graph.grid[last]) for side in self._map_size)
+        return np.empty((height, width, channels(last)), self._dtype)

@@ -42,12 +42,14 @@ class Counts(NamedTuple):
 class TileGraphs:
     """The graphs of one network and one total cost, each made when it is first asked for."""
 
-    def __init__(self, network: Network, total_cost: TotalCost) -> None:
+    def __init__(self, network: Network, total_cost: TotalCost, border: int = 0) -> None:
+        """Prepare. border: pixels around each picture that are in no cost (``borders``)."""
         keys = [term.key for term in total_cost.terms]
         if len(set(keys)) < len(keys):
             raise ValueError(f"two terms of a kind in one layer: {', '.join(keys)}")
         self.network = network
         self.total_cost = total_cost
+        self.border = border
         self._graphs: dict[tuple, TileGraph] = {}
         self._styles: dict[tuple, ByTerm] = {}
 
@@ -80,10 +82,10 @@ class TileGraphs:
 class TileGraph:
     """Consecutive layers of the network, applied to one tile.
 
-    A tile is a tensor (h, w, C) and its box, (top, left, bottom, right) of the part inside, in
-    cells. Terms that compare positions have one mean and no guide. The others have a mean for each
+    A tile is a tensor (h, w, C) and two boxes, (top, left, bottom, right) in cells: of the part
+    inside, and of the part of this that is measured, without the border. Terms that compare positions have one mean and no guide. The others have a mean for each
     of R regions, stacked along a first axis, and guides (h, w, R) for each layer, of the part
-    inside; {} where the graph is not guided: then R = 1 and every position counts 1.
+    measured; {} where the graph is not guided: then R = 1 and every position counts 1.
     """
 
     def __init__(
@@ -117,7 +119,8 @@ class TileGraph:
         first = self.network.layers.index(self.layers[0])
         depth = 3 if self.reads_picture else channels(self.network.layers[first - 1])
         dtype = tf.float32 if self.reads_picture else self.network.dtype
-        x, box = tf.TensorSpec((None, None, depth), dtype), tf.TensorSpec((4,), tf.int32)
+        x = tf.TensorSpec((None, None, depth), dtype)
+        tile = x, *(tf.TensorSpec((4,), tf.int32),) * 2
         targets = {
             term.key: tf.TensorSpec((1, None, None, channels(term.layer)), self.network.dtype)
             for term in self.position_terms
@@ -140,14 +143,14 @@ class TileGraph:
             spec = tf.TensorSpec((1, None, None, channels(last)), self.gradient_dtype)
             upstream = {last: spec}
         # Without autograph, which leaves files in the temporary folder.
-        self.activations = tf.function(self._activations, (x, box), autograph=False)
-        self.style_sums = tf.function(self._sums, (x, box, {}, guides), autograph=False)
-        self.sums = tf.function(self._sums, (x, box, targets, guides), autograph=False)
+        self.activations = tf.function(self._activations, tile, autograph=False)
+        self.style_sums = tf.function(self._sums, (*tile, {}, guides), autograph=False)
+        self.sums = tf.function(self._sums, (*tile, targets, guides), autograph=False)
         self.backward = tf.function(
-            self._backward, (x, box, targets, guides, dsums, upstream), autograph=False
+            self._backward, (*tile, targets, guides, dsums, upstream), autograph=False
         )
         self.evaluate = tf.function(
-            self._evaluate, (x, targets, guides, means, counts), autograph=False
+            self._evaluate, (tile[0], tile[2], targets, guides, means, counts), autograph=False
         )
 
     def _mean_spec(self, term: Term, regions: int | None = None) -> Any:
@@ -204,47 +207,49 @@ class TileGraph:
     # What follows is traced.
 
     def _inside(self, activation: tf.Tensor, layer: str, box: tf.Tensor) -> tf.Tensor:
-        """Cut the halo off an activation.
-
-        box: inside of the tile, relative to the tile, in cells of the map that the stage reads.
-        """
+        """Cut an activation to a box, in cells of the map that the stage reads."""
         cells = self.grid[layer]
         top, left = box[0] // cells, box[1] // cells
         bottom, right = -(-box[2] // cells), -(-box[3] // cells)
         return activation[:, top:bottom, left:right]
 
-    def _activations(self, x: tf.Tensor, box: tf.Tensor) -> ByLayer:
-        """Activations of the layers that compare positions, and of the last one if others follow.
+    def _measured(self, activations: ByLayer, box: tf.Tensor) -> ByLayer:
+        """The measured part of the activations of the layers that have terms."""
+        layers = dict.fromkeys(term.layer for term in self.terms)
+        return {name: self._inside(activations[name], name, box) for name in layers}
 
-        x: (h, w, C). Returns {layer: (1, h_l, w_l, C_l)}, without the halo.
-        """
+    def _activations(
+        self, x: tf.Tensor, box: tf.Tensor, measured: tf.Tensor
+    ) -> tuple[ByTerm, tf.Tensor]:
+        """Activations that positions are compared with, and the last one, (1, h, w, C) each."""
         activations = self.network.run(x, self.layers)
-        wanted = [term.layer for term in self.position_terms]
-        if not self.is_last:
-            wanted.append(self.layers[-1])
-        return {name: self._inside(activations[name], name, box) for name in dict.fromkeys(wanted)}
+        parts = self._measured(activations, measured)
+        last = self.layers[-1]
+        targets = {term.key: parts[term.layer] for term in self.position_terms}
+        return targets, self._inside(activations[last], last, box)
 
     def _sums(
-        self, x: tf.Tensor, box: tf.Tensor, targets: ByTerm, guides: ByLayer
+        self, x: tf.Tensor, box: tf.Tensor, measured: tf.Tensor, targets: ByTerm, guides: ByLayer
     ) -> tuple[ByTerm, tf.Tensor]:
         """Sums of the terms over a tile, and the last activation, (1, h, w, C).
 
         targets: {} leaves out the terms that compare positions.
         """
         activations = self.network.run(x, self.layers)
-        inside = {name: self._inside(a, name, box) for name, a in activations.items()}
-        return self._term_sums(inside, targets, guides), inside[self.layers[-1]]
+        last = self.layers[-1]
+        sums = self._term_sums(self._measured(activations, measured), targets, guides)
+        return sums, self._inside(activations[last], last, box)
 
-    def _term_sums(self, inside: ByLayer, targets: ByTerm, guides: ByLayer) -> ByTerm:
+    def _term_sums(self, parts: ByLayer, targets: ByTerm, guides: ByLayer) -> ByTerm:
         sums = {}
         for term in self.mean_terms:
             regions = self._regions(guides, term.layer)
             sums[term.key] = _stacked(
-                [term.cost.sums(inside[term.layer], None, guide) for guide in regions]
+                [term.cost.sums(parts[term.layer], None, guide) for guide in regions]
             )
         for term in self.position_terms:
             if term.key in targets:
-                sums[term.key] = term.cost.sums(inside[term.layer], targets[term.key], None)
+                sums[term.key] = term.cost.sums(parts[term.layer], targets[term.key], None)
         return sums
 
     def _regions(self, guides: ByLayer, layer: str) -> list[tf.Tensor | None]:
@@ -257,6 +262,7 @@ class TileGraph:
         self,
         x: tf.Tensor,
         box: tf.Tensor,
+        measured: tf.Tensor,
         targets: ByTerm,
         guides: ByLayer,
         dsums: ByTerm,
@@ -270,25 +276,46 @@ class TileGraph:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(x)
             activations = self.network.run(x, self.layers)
-        inside = {name: self._inside(a, name, box) for name, a in activations.items()}
-        gradients = self._term_gradients(inside, targets, guides, dsums)
+        gradients = self._gradients(activations, measured, targets, guides, dsums)
         for name, gradient in upstream.items():
+            gradient = self._spread(gradient, activations[name], name, box)
             gradients[name] = gradients[name] + gradient if name in gradients else gradient
-        for name, gradient in gradients.items():  # 0 in the halo
-            cells, full = self.grid[name], tf.shape(activations[name])
-            top, left = box[0] // cells, box[1] // cells
-            around = [
-                [0, 0],
-                [top, full[1] - top - tf.shape(gradient)[1]],
-                [left, full[2] - left - tf.shape(gradient)[2]],
-                [0, 0],
-            ]
-            gradients[name] = tf.pad(gradient, around)
         return self._backpropagate(tape, x, activations, gradients)
+
+    def _gradients(
+        self,
+        activations: ByLayer,
+        measured: tf.Tensor,
+        targets: ByTerm,
+        guides: ByLayer,
+        dsums: ByTerm,
+    ) -> ByLayer:
+        """Gradients of the terms with respect to activations; 0 where nothing is measured."""
+        parts = self._measured(activations, measured)
+        gradients = self._term_gradients(parts, targets, guides, dsums)
+        return {
+            name: self._spread(gradient, activations[name], name, measured)
+            for name, gradient in gradients.items()
+        }
+
+    def _spread(
+        self, gradient: tf.Tensor, activation: tf.Tensor, layer: str, box: tf.Tensor
+    ) -> tf.Tensor:
+        """A gradient of the part of an activation in a box, with zeros around it."""
+        cells, full = self.grid[layer], tf.shape(activation)
+        top, left = box[0] // cells, box[1] // cells
+        around = [
+            [0, 0],
+            [top, full[1] - top - tf.shape(gradient)[1]],
+            [left, full[2] - left - tf.shape(gradient)[2]],
+            [0, 0],
+        ]
+        return tf.pad(gradient, around)
 
     def _evaluate(
         self,
         x: tf.Tensor,
+        measured: tf.Tensor,
         targets: ByTerm,
         guides: ByLayer,
         style_means: ByTerm,
@@ -298,20 +325,20 @@ class TileGraph:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(x)
             activations = self.network.run(x, self.layers)
-        sums = self._term_sums(activations, targets, guides)
+        sums = self._term_sums(self._measured(activations, measured), targets, guides)
         dsums = self.dsums(sums, style_means, counts)
-        gradients = self._term_gradients(activations, targets, guides, dsums)
+        gradients = self._gradients(activations, measured, targets, guides, dsums)
         gradient = self._backpropagate(tape, x, activations, gradients)
         return self.values(sums, style_means, counts), gradient
 
     def _term_gradients(
-        self, inside: ByLayer, targets: ByTerm, guides: ByLayer, dsums: ByTerm
+        self, parts: ByLayer, targets: ByTerm, guides: ByLayer, dsums: ByTerm
     ) -> ByLayer:
-        """Gradient of the terms with respect to the activation of their layer, without the halo."""
+        """Gradient of the terms with respect to the measured part of the activations."""
         gradients: ByLayer = {}
 
         def add(term: Term, target: tf.Tensor | None, dsum: Sums, guide: tf.Tensor | None) -> None:
-            gradient = term.cost.gradient(inside[term.layer], target, dsum, guide)
+            gradient = term.cost.gradient(parts[term.layer], target, dsum, guide)
             gradient = tf.cast(gradient, self.gradient_dtype)
             if term.layer in gradients:
                 gradient = gradients[term.layer] + gradient

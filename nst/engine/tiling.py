@@ -126,12 +126,23 @@ class Tile:
         rows, columns = self.row_span, self.column_span
         return rows.first, columns.first, rows.end, columns.end
 
-    @property
-    def box(self) -> tuple[int, int, int, int]:
-        """``inside``, relative to the part that is read."""
-        top, left, bottom, right = self.inside
-        rows, columns = self.row_span, self.column_span
-        return top - rows.start, left - columns.start, bottom - rows.start, right - columns.start
+    def measured(self, size: tuple[int, int], border: int) -> tuple[int, int, int, int]:
+        """``inside`` without the border of a map; empty for a tile that lies in the border.
+
+        size: (height, width) of the map without its border of ``border`` cells.
+        """
+        sides = []
+        for span, side in zip((self.row_span, self.column_span), size):
+            first = max(span.first, border)
+            sides.append((first, max(first, min(span.end, border + side))))
+        (top, bottom), (left, right) = sides
+        return top, left, bottom, right
+
+    def relative(self, box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+        """A box of the map, relative to the part that is read."""
+        top, left, bottom, right = box
+        rows, columns = self.row_span.start, self.column_span.start
+        return top - rows, left - columns, bottom - rows, right - columns
 
 
 def grid(layers: Sequence[str]) -> int:

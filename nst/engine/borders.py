@@ -1,0 +1,42 @@
+"""What the network sees beyond the borders of a picture.
+
+With ``zeros`` the convolutions see zeros there, and paint a coloured fringe along the borders. With
+``reflect`` they see the mirror image of the picture: it is extended by a border that takes part in
+the convolutions alone, and whose activations are in no cost.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nst.engine.tiling import grid
+
+# Pixels of a mirrored border at least: more makes no better picture, only more work. A multiple of
+# the grid of the network, so that activations and pooling windows fall into place.
+LEAST = 16
+
+
+def border_width(padding: str, layers: Sequence[str]) -> int:
+    """Return the width of the border in pixels, for a network of ``layers``."""
+    return max(LEAST, grid(layers)) if padding == "reflect" else 0
+
+
+def extend(image: np.ndarray, width: int) -> np.ndarray:
+    """Return an image (H, W, 3) with its mirror image around it, (H + 2 width, W + 2 width, 3)."""
+    if not width:
+        return image
+    return np.pad(image, ((width, width), (width, width), (0, 0)), mode="reflect")
+
+
+def fold(gradient: np.ndarray, width: int) -> np.ndarray:
+    """Return the gradient (H, W, 3) with respect to an image, from that to its extension."""
+    if not width:
+        return gradient
+    for axis in (0, 1):
+        lines = np.moveaxis(gradient, axis, 0)
+        sources = np.pad(np.arange(len(lines) - 2 * width), width, mode="reflect")
+        inside = lines[width:-width].copy()
+        for number in (*range(width), *range(len(lines) - width, len(lines))):
+            inside[sources[number]] += lines[number]
+        gradient = np.moveaxis(inside, 0, axis)
+    return np.ascontiguousarray(gradient)
