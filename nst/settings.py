@@ -172,7 +172,8 @@ class Settings:
     padding: str = setting(
         "reflect",
         COST,
-        "what the network sees beyond the borders: the mirror image, or zeros, which paint a fringe",
+        "what the convolutions see beyond the borders: the mirror image (reflect), or zeros, "
+        "which leave a fringe there",
         Choice(("reflect", "zeros")),
     )
     model_path: str | None = setting(

@@ -83,9 +83,10 @@ class TileGraph:
     """Consecutive layers of the network, applied to one tile.
 
     A tile is a tensor (h, w, C) and two boxes, (top, left, bottom, right) in cells: of the part
-    inside, and of the part of this that is measured, without the border. Terms that compare positions have one mean and no guide. The others have a mean for each
-    of R regions, stacked along a first axis, and guides (h, w, R) for each layer, of the part
-    measured; {} where the graph is not guided: then R = 1 and every position counts 1.
+    inside, and of the part of this that is measured, without the border. Terms that compare
+    positions have one mean and no guide. The others have a mean for each of R regions, stacked
+    along a first axis, and guides (h, w, R) for each layer, of the part measured; {} where the
+    graph is not guided: then R = 1 and every position counts 1.
     """
 
     def __init__(
