@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 MAGIC = 0x1950A86A20F9469CFC6C
-STORAGES = {"ByteStorage": np.uint8, "FloatStorage": np.float32}
+STORAGES = {"ByteStorage": np.uint8, "FloatStorage": np.float32, "LongStorage": np.int64}
 
 
 class _Storage:
@@ -32,16 +33,12 @@ class _Tensor:
 
     def array(self) -> np.ndarray:
         """A copy of its values; raises ValueError for a view beyond its storage."""
-        values = self.storage.values[self.offset :]
-        count = int(np.prod(self.shape))
-        if self.strides != _contiguous(self.shape) or self.offset < 0 or count > len(values):
+        values = self.storage.values
+        last = self.offset + sum((n - 1) * step for n, step in zip(self.shape, self.strides))
+        if min(self.offset, *self.shape, *self.strides, 0) < 0 or last >= len(values):
             raise ValueError("a tensor does not fit its storage")
-        return values[:count].reshape(self.shape).copy()
-
-
-def _contiguous(shape: tuple) -> tuple:
-    """The strides, in values, of an array that lies in memory without gaps."""
-    return tuple(int(np.prod(shape[axis + 1 :])) for axis in range(len(shape)))
+        strides = [step * values.itemsize for step in self.strides]
+        return as_strided(values[self.offset :], self.shape, strides, writeable=False).copy()
 
 
 class _Unpickler(pickle.Unpickler):
