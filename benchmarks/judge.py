@@ -10,7 +10,7 @@ The pictures of a recipe are kept as OUTPUT/RECIPE/CONTENT__STYLE.png, for blind
 
     python benchmarks/judge.py --content C --style S PICTURE [PICTURE ...] [--json FILE]
     python benchmarks/judge.py --recipe a="--preset fast" --recipe b="--preset painting" \
-        [--pairs 4] [--image_size 400] [--output judged] [--json FILE]
+        [--pairs 4] [--image_size 400] [--output FOLDER] [--json FILE]
 """
 
 import argparse
@@ -155,7 +155,9 @@ def main() -> None:
     )
     parser.add_argument("--pairs", type=int, help="how many of pictures.PAIRS; without it all")
     parser.add_argument("--image_size", type=int, default=400, help="of recipes without their own")
-    parser.add_argument("--output", default="judged", help="folder of the pictures of recipes")
+    parser.add_argument(
+        "--output", default="output/judged", help="folder of the pictures of recipes"
+    )
     parser.add_argument("--keep", action="store_true", help="do not make finished pictures again")
     parser.add_argument("--json", metavar="FILE", help="write the numbers there, too")
     options = parser.parse_args()

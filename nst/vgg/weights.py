@@ -225,7 +225,9 @@ def _downloaded(network: str, say: Callable[[str], None] | None) -> WeightsFile:
     sources, network = SOURCES[network], NETWORKS[network]
     advice = f"{sources.install}, or give VGG weights with --model_path"
     if os.environ.get("NST_OFFLINE") == "1":
-        raise WeightsError(f"no {network} weights, and NST_OFFLINE=1 forbids a download; {advice}")
+        raise WeightsError(
+            f"no {network} weights, and NST_OFFLINE=1 forbids a download; {advice}"
+        )
     name = sources.files[0]
     try:
         download(_keras_url(network), FOLDER / name, sources.md5, say)
