@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pictures
 from command import paint
 from common import machine, report
 from judge import read, recipe
 from scipy import ndimage
 
+import pictures
 from nst.settings import Settings
 
 STARTS = ("noise", "noisy_content")
