@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from common import ROOT
 from PIL import Image
 
 from nst.pages import render
 
-ROOT = Path(__file__).resolve().parent.parent
 INPUTS = (ROOT / "benchmarks/.pictures", ROOT / "images")
 SUFFIXES = (".png", ".jpg", ".webp", ".tif")
 SMALL = 240  # pixels, of content and style

@@ -25,9 +25,14 @@ RIM = 8  # pixels that the padding of a network can spoil
 
 @dataclass(frozen=True)
 class Verdict:
-    """style: Gaussian Wasserstein distance of features, style_sliced: sliced one, of the shapes of
-    their histograms, too; colour: sliced one of the pixels; layout: self-similarity against the
-    content; content: plain feature distance; noise and border: ratios."""
+    """What the judge says of one result.
+
+    style: Gaussian Wasserstein distance of features from those of the style; style_sliced: the
+    sliced one, which knows the shapes of their histograms; colour: the sliced one, of pixels.
+    layout: how little the self-similarity agrees with that of the content, 0 wholly .. 1 not at
+    all; content: plain feature distance. noise: roughness of the calm areas, as a ratio to those of
+    the style; border: steps at the border, as a ratio to those inside.
+    """
 
     style: float
     style_sliced: float
@@ -74,18 +79,25 @@ def sliced_distance(result: np.ndarray, style: np.ndarray) -> float:
 
 
 def _similarities(features: np.ndarray) -> np.ndarray:
-    """Cosine distances between all positions of a regular grid, each row as shares of its mean."""
+    """Cosine similarities between all positions of a regular grid, less their mean, of length 1."""
     step = int(np.ceil(np.sqrt(features.shape[0] * features.shape[1] / POSITIONS)))
     x = _columns(features[step // 2 :: step, step // 2 :: step])
     x -= x.mean(0)
     x /= np.linalg.norm(x, axis=1, keepdims=True) + 1e-9
-    distances = 1 - x @ x.T
-    return distances / (distances.mean(1, keepdims=True) + 1e-9)
+    similarities = x @ x.T
+    similarities -= similarities.mean()
+    return similarities / (np.linalg.norm(similarities) + 1e-9)
 
 
 def layout_distance(result: np.ndarray, content: np.ndarray) -> float:
-    """How far similarities between places differ: self-similarity of Kolkin et al. 2019."""
-    return float(np.mean(np.abs(_similarities(result) - _similarities(content))))
+    """How little similarities between places agree: half their squared distance, 1 - correlation.
+
+    Self-similarity as of Kolkin et al. 2019. Their mean difference is small for every content of
+    low contrast: strongly painted results were nearer to other contents than to their own. The
+    correlation knew the own content of each.
+    """
+    difference = _similarities(result) - _similarities(content)
+    return float(np.sum(difference**2) / 2)
 
 
 def plain_distance(result: np.ndarray, content: np.ndarray) -> float:
