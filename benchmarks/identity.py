@@ -52,10 +52,10 @@ def ssim(a: np.ndarray, b: np.ndarray) -> float:
 
 def default_rows() -> list[tuple[str, list[str]]]:
     """One row for each style loss that the settings know, or the plain run."""
-    for field in fields(Settings):
-        if field.name == "style_loss":
-            words = getattr(field.metadata.get("parse"), "words", ())
-            return [(word, ["--style_loss", word]) for word in words]
+    settings = {field.name: field for field in fields(Settings)}
+    parse = settings["style_loss"].metadata["parse"] if "style_loss" in settings else None
+    if words := getattr(parse, "words", ()):
+        return [(word, ["--style_loss", word]) for word in words]
     return [("plain", [])]
 
 

@@ -1,7 +1,7 @@
 """Measures of one result against its content and its style, by a network other than VGG.
 
 Pictures are (H, W, 3) float32, 0..255. All measures but ``border`` and ``noise`` are 0 at best;
-those two are ratios, and 1 is what the rest of the picture, or the style, has itself.
+those two are ratios, and 1 is what the style, or the content, has itself.
 """
 
 from dataclasses import asdict, dataclass
@@ -31,7 +31,8 @@ class Verdict:
     sliced one, which knows the shapes of their histograms; colour: the sliced one, of pixels.
     layout: how little the self-similarity agrees with that of the content, 0 wholly .. 1 not at
     all; content: plain feature distance. noise: roughness of the calm areas, as a ratio to those of
-    the style; border: steps at the border, as a ratio to those inside.
+    the style; border: steps at the border, against those inside, as a ratio to the
+    same of the content.
     """
 
     style: float
@@ -126,7 +127,7 @@ def noise(result: np.ndarray, style: np.ndarray) -> float:
     return float(np.exp(np.mean(np.log(ours / theirs))))
 
 
-def border(result: np.ndarray) -> float:
+def rim_steps(result: np.ndarray) -> float:
     """How much more the outermost pixels differ from the next ones than neighbours do inside.
 
     Of squares of RIM pixels: the steps of their mean colour and of their contrast.
@@ -171,7 +172,7 @@ class Judge:
             layout=float(np.mean([layout_distance(ours[b], theirs[b]) for b in LAYOUT_BLOCKS])),
             content=plain_distance(ours[PLAIN_BLOCK], theirs[PLAIN_BLOCK]),
             noise=noise(result, style),
-            border=border(result),
+            border=rim_steps(result) / rim_steps(content),
         )
 
 
