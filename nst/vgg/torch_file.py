@@ -17,23 +17,31 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 MAGIC = 0x1950A86A20F9469CFC6C
-STORAGES = {"ByteStorage": np.dtype("u1"), "FloatStorage": np.dtype("<f4")}
-PICKLES = 32_768  # bytes of all pickles together, at most; those of a VGG-19 take 6,000
+STORAGES = {
+    "ByteStorage": np.dtype("u1"),
+    "FloatStorage": np.dtype("<f4"),
+    "LongStorage": np.dtype("<i8"),
+}
+PICKLES = 65_536  # bytes of all pickles together, at most; those of a VGG-19 take 6,000
 MEMO = 10_000  # largest index under which a pickle keeps an object; memory is taken for all below
 OPERATIONS = frozenset(
     (
         *("PROTO", "STOP", "MARK", "NONE", "NEWTRUE", "NEWFALSE", "LONG1", "BINUNICODE"),
         *("BININT", "BININT1", "BININT2", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"),
         *("EMPTY_LIST", "APPEND", "APPENDS", "EMPTY_DICT", "SETITEM", "SETITEMS"),
-        *("BINPUT", "LONG_BINPUT", "BINGET", "LONG_BINGET", "GLOBAL", "REDUCE", "BINPERSID"),
+        *("BINPUT", "LONG_BINPUT", "BINGET", "LONG_BINGET", "GLOBAL", "REDUCE", "BUILD"),
+        "BINPERSID",
     )
 )
 
 
 class _Storage:
     """Values that are read after the tensors that look at them. values: (count,)."""
+
+    __slots__ = ("count", "dtype", "values")
 
     def __init__(self, dtype: np.dtype, count: int) -> None:
         self.dtype, self.count = dtype, count
@@ -43,22 +51,27 @@ class _Storage:
 class _Tensor:
     """A view of a storage."""
 
+    __slots__ = ("offset", "shape", "storage", "strides")  # a pickle cannot replace ``array``
+
     def __init__(self, storage: _Storage, offset: int, shape: tuple, strides: tuple, *_: Any):
-        if not isinstance(storage, _Storage) or not _counts(offset, *shape, *strides):
-            raise ValueError("a tensor is not described by a storage and by numbers")
         self.storage, self.offset, self.shape, self.strides = storage, offset, shape, strides
 
     def array(self) -> np.ndarray:
         """Its values, which cannot be changed; raises ValueError for a view beyond its storage."""
-        contiguous: list[int] = []
-        count = 1
-        for length in reversed(self.shape):
-            contiguous.insert(0, count)
-            count *= length
-        values = self.storage.values[self.offset : self.offset + count]
-        if self.strides != tuple(contiguous) or len(values) != count:
+        if not isinstance(self.storage, _Storage) or not _counts(
+            self.offset, *self.shape, *self.strides
+        ):
+            raise ValueError("a tensor is not described by a storage and by numbers")
+        values = self.storage.values
+        last = self.offset + sum((n - 1) * step for n, step in zip(self.shape, self.strides))
+        if (
+            len(self.shape) != len(self.strides)
+            or 0 in (*self.shape, *self.strides)
+            or last >= len(values)
+        ):
             raise ValueError("a tensor does not fit its storage")
-        return values.reshape(self.shape)
+        strides = [step * values.itemsize for step in self.strides]
+        return as_strided(values[self.offset :], self.shape, strides, writeable=False)
 
 
 def _counts(*values: Any) -> bool:
@@ -74,20 +87,21 @@ class _Unpickler(pickle.Unpickler):
         self.storages: dict[str, _Storage] = {}
 
     def find_class(self, module: str, name: str) -> Any:
+        # Functions of its own, as a pickle may set the attributes of what it gets.
         if (module, name) == ("collections", "OrderedDict"):
-            return collections.OrderedDict
+            return lambda *items: collections.OrderedDict(*items)
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _Tensor
+            return lambda *arguments: _Tensor(*arguments)
         if module == "torch" and name in STORAGES:
-            return STORAGES[name]
+            return name
         raise ValueError(f"it asks for {module}.{name}")
 
     def persistent_load(self, pid: Any) -> _Storage:
         kind, dtype, key, _, count, view = pid
-        known = kind == "storage" and isinstance(dtype, np.dtype) and isinstance(key, str)
+        known = kind == "storage" and dtype in STORAGES and isinstance(key, str)
         if not known or not _counts(count) or view is not None:
             raise ValueError("it holds more than tensors")
-        return self.storages.setdefault(key, _Storage(dtype, count))
+        return self.storages.setdefault(key, _Storage(STORAGES[dtype], count))
 
 
 def _checked(head: BinaryIO) -> _Unpickler:
