@@ -17,7 +17,7 @@ paper's N_l is C, its M_l is h w, and its F (N, M) is the transpose of F (h w, C
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,14 +26,16 @@ import tensorflow as tf
 
 from nst.engine import colours, precision
 from nst.engine.borders import border_width
-from nst.engine.cost_protocols import Term
+from nst.engine.cost_protocols import Cost, Term
 from nst.engine.evaluation import Evaluation
 from nst.engine.inputs import TransferInputs, prepare_inputs
 from nst.engine.objective import Objective
 from nst.engine.optimizers import Optimizer, OptimizerState, optimizer_class, taken_image
+from nst.engine.products import channel_products, products_gradient
 from nst.engine.rows import row_blocks
 from nst.engine.scales import scale_factors, scale_iterations
 from nst.engine.step import Costs, Position, Step
+from nst.engine.style_costs import MomentsCost, WassersteinCost
 from nst.engine.tile_graph import TileGraphs
 from nst.engine.tiling import WHOLE
 from nst.errors import DivergedError, UsageError
@@ -43,8 +45,6 @@ from nst.vgg.layers import channels, layers_up_to
 from nst.vgg.weights import Weights
 
 NOISE = 20.0  # the start image's noise is uniform in -NOISE..NOISE around the mean pixel
-BLOCK = 1024  # positions of a bfloat16 activation that are multiplied at a time
-FEWEST_BLOCKS = 8  # fewer would not average the rounding of their products
 
 
 # --- The network -----------------------------------------------------------------------------
@@ -177,37 +177,7 @@ def gram_matrix(F: tf.Tensor, guide: tf.Tensor | None = None) -> tf.Tensor:
     Gram matrix F^T diag(guide) F ([2], equation 5, whose guidance channel is the square root of
     this guide). Not divided by h w, or by the sum of the guide.
     """
-    features = tf.reshape(F, (-1, F.shape[-1]))  # (h w, C)
-    if features.dtype == tf.float16:  # its range is too small for sums
-        features = tf.cast(features, tf.float32)
-    guided = features
-    if guide is not None:
-        guided = features * tf.cast(tf.reshape(guide, (-1, 1)), features.dtype)  # (h w, C)
-    if features.dtype == tf.bfloat16:
-        return _gram_by_blocks(features, guided)
-    return tf.matmul(features, guided, transpose_a=True)  # (C, C)
-
-
-def _gram_by_blocks(features: tf.Tensor, guided: tf.Tensor) -> tf.Tensor:
-    """features^T guided of bfloat16, as products of blocks that are summed in float32.
-
-    Entries are off by some 1e-4 of their size, far less than by the bfloat16 of the activations, at
-    half the time of casting first. The positions behind the last whole block are cast, and all of
-    them if there are too few blocks.
-    """
-    depth = features.shape[-1]
-    blocks = tf.shape(features)[0] // BLOCK
-    blocks *= tf.cast(blocks >= FEWEST_BLOCKS, tf.int32)  # too few: none
-    end = blocks * BLOCK
-    products = tf.matmul(
-        tf.reshape(features[:end], (blocks, BLOCK, depth)),
-        tf.reshape(guided[:end], (blocks, BLOCK, depth)),
-        transpose_a=True,
-    )  # (blocks, C, C)
-    rest = tf.cast(features[end:], tf.float32)
-    guided_rest = tf.cast(guided[end:], tf.float32)
-    gram = tf.matmul(rest, guided_rest, transpose_a=True)  # (C, C)
-    return gram + tf.reduce_sum(tf.cast(products, tf.float32), axis=0)
+    return channel_products(F, guide)
 
 
 # --- The style cost ----------------------------------------------------------------------------
@@ -233,6 +203,10 @@ class StyleCost:
         """The Gram matrix, (C, C)."""
         return gram_matrix(F, guide)
 
+    def target(self, A: tf.Tensor) -> tf.Tensor:
+        """The Gram matrix of the style, per position."""
+        return A
+
     def value(self, G: tf.Tensor, A: tf.Tensor) -> tf.Tensor:
         """J_style of the layer, a scalar."""
         return self.scale * tf.reduce_sum(tf.square(G - A))
@@ -244,18 +218,16 @@ class StyleCost:
     def gradient(
         self, F: tf.Tensor, P: None, dsums: tf.Tensor, guide: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """dJ/dF = 2 F dJ/dG, (1, h, w, C) ([1], equation 6).
+        """dJ/dF = 2 F dJ/dG, (1, h, w, C) ([1], equation 6)."""
+        return products_gradient(F, dsums, guide=guide)
 
-        Computed in the dtype of F, as nothing is summed over positions; in float32 for float16,
-        whose range is too small.
-        """
-        features = tf.reshape(F, (-1, F.shape[-1]))  # (h w, C)
-        if features.dtype == tf.float16:
-            features = tf.cast(features, tf.float32)
-        product = tf.matmul(features, tf.cast(2 * dsums, features.dtype))  # (h w, C)
-        if guide is not None:
-            product *= tf.cast(tf.reshape(guide, (-1, 1)), product.dtype)
-        return tf.reshape(product, tf.shape(F))
+
+# Word of --style_loss -> cost of a layer.
+STYLE_COSTS: dict[str, Callable[[int], Cost]] = {
+    "gram": StyleCost,
+    "moments": MomentsCost,
+    "wasserstein": WassersteinCost,
+}
 
 
 # --- The total cost ----------------------------------------------------------------------------
@@ -315,8 +287,9 @@ class TotalCost:
             Term("content", layer, ContentCost(channels(layer)), share, self.weights["content"])
             for layer, share in settings.used_content_layers
         ]
+        style_cost = STYLE_COSTS[settings.style_loss]
         style = [
-            Term("style", layer, StyleCost(channels(layer)), share, self.weights["style"])
+            Term("style", layer, style_cost(channels(layer)), share, self.weights["style"])
             for layer, share in settings.used_style_layers
         ]
         self.terms = (*content, *style)

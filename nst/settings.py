@@ -38,6 +38,7 @@ PICTURES, COST, OPTIMISATION, MACHINE, OUTPUT, MANY = GROUPS = (
 START_WORDS = ("noisy_content", "content", "noise", "style")
 WEIGHT = Number(float, 0, 1e12)
 OUTPUT_FORMATS = ("png", "jpg", "webp", "tif")
+STYLE_LOSSES = ("gram", "moments", "wasserstein")  # costs in nst_utils.STYLE_COSTS
 ANIMATIONS = ("gif", "mp4")
 LIVE_PORT = 8765  # of --live, if it is free
 # Word of --optimizer -> class in nst/engine/optimizers.py: the one line that a new optimizer needs
@@ -161,6 +162,13 @@ class Settings:
         LayerWeights(authors_weight),
         metavar="LAYER",
         nargs="+",
+    )
+    style_loss: str = setting(
+        "gram",
+        COST,
+        "what of a layer is the style: gram, its Gram matrix; moments, that and the mean and "
+        "standard deviation of each channel; wasserstein, its mean and covariance as a Gaussian",
+        Choice(STYLE_LOSSES),
     )
     network: str = setting(
         "vgg19",
@@ -369,7 +377,15 @@ class Settings:
     def cost(self) -> tuple[Any, ...]:
         """The settings that decide J, for pictures of any size and in any style."""
         layers = self.used_content_layers, self.used_style_layers
-        return self.alpha, self.beta, self.tv_weight, *layers, self.pooling, self.padding
+        return (
+            self.alpha,
+            self.beta,
+            self.tv_weight,
+            *layers,
+            self.style_loss,
+            self.pooling,
+            self.padding,
+        )
 
     def style_shares(self, count: int) -> tuple[float, ...]:
         """The weights of ``count`` styles, summing to 1; UsageError for another number of them."""

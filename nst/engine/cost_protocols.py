@@ -33,10 +33,16 @@ class Cost(Protocol):
         counts; None for 1 everywhere.
         """
 
-    def value(self, mean: Sums, target: Sums | None) -> tf.Tensor:
+    def target(self, mean: Sums) -> Any:
+        """The target of an image, from the mean of the styles; a tensor or a structure of them.
+
+        Not called where ``compares_positions``.
+        """
+
+    def value(self, mean: Sums, target: Any) -> tf.Tensor:
         """The cost, a float32 scalar. target: None where ``compares_positions``."""
 
-    def dvalue(self, mean: Sums, target: Sums | None, weight: float, positions: tf.Tensor) -> Sums:
+    def dvalue(self, mean: Sums, target: Any, weight: float, positions: tf.Tensor) -> Sums:
         """``weight / positions`` times the derivative of ``value`` with respect to ``mean``."""
 
     def gradient(

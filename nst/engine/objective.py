@@ -50,7 +50,8 @@ class Objective:
             region_weights = tuple(share * count for share in inputs.style_shares)
         guides = mask_pyramid(inputs.content_masks)
         self._stages = [
-            Stage(graphs, stage, inputs.size, region_weights, guides) for stage in stages
+            Stage(graphs, stage, inputs.size, region_weights, guides, self.style_means)
+            for stage in stages
         ]
         if inputs.content is not None and any(term.cost.compares_positions for term in terms):
             content_map = extend(inputs.content, graphs.border)
@@ -65,11 +66,11 @@ class Objective:
             stage_sums, next_map = stage.sum_tiles(maps[-1], compare=True)
             sums.append(stage_sums)
             maps.append(next_map)
-        values, gradient = last.evaluate(maps.pop(), self.style_means)
+        values, gradient = last.evaluate(maps.pop())
         for stage in reversed(before):
             stage_sums = sums.pop()
-            values |= stage.values(stage_sums, self.style_means)
-            gradient = stage.backward(maps.pop(), stage_sums, self.style_means, gradient)
+            values |= stage.values(stage_sums)
+            gradient = stage.backward(maps.pop(), stage_sums, gradient)
         gradient = fold(gradient, self._border)
         image_cost = self._total_cost.image_cost.add_gradient(image, gradient)
         scalars = {key: float(value) for key, value in values.items()}

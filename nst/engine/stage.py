@@ -26,13 +26,16 @@ class Stage:
         size: tuple[int, int],
         region_weights: tuple[float, ...],
         guides: Mapping[int, np.ndarray],
+        style_means: ByTerm | None = None,
     ) -> None:
         """Prepare a stage for pictures of ``size``, (height, width) in pixels, without the border.
 
         region_weights: (R,). guides: of R regions, as ``mask_pyramid`` gives them; {} for none.
+        style_means: (R, ...), None for a style that is measured.
         """
         self.graphs = graphs
         self.graph = graphs.graph(tiling.layers, region_weights, bool(guides))
+        self._style_targets = self.graph.style_targets(style_means) if style_means else {}
         self._border = graphs.border // tiling.stride  # in cells of the map
         with_border = size[0] + 2 * graphs.border, size[1] + 2 * graphs.border
         self._map_size = tiling.map_size(with_border)
@@ -104,32 +107,35 @@ class Stage:
                 next_map[self._part(tile, self.graph.layers[-1])] = last.numpy()[0]
         return sums, next_map
 
-    def evaluate(self, stage_input: np.ndarray, style_means: ByTerm) -> tuple[ByTerm, np.ndarray]:
+    def evaluate(self, stage_input: np.ndarray) -> tuple[ByTerm, np.ndarray]:
         """Values of the terms and gradient of J with respect to the map, for the last stage.
 
         One pass if the stage has one tile.
         """
         if len(self.tiles) > 1:
             sums, _ = self.sum_tiles(stage_input, compare=True)
-            values = self.values(sums, style_means)
-            return values, self.backward(stage_input, sums, style_means, None)
+            values = self.values(sums)
+            return values, self.backward(stage_input, sums, None)
         tile = self.tiles[0]
         x, _, measured = self._tile_input(stage_input, tile)
-        means = {term.key: style_means[term.key] for term in self.graph.mean_terms}
         values, gradient = self.graph.evaluate(
-            x, measured, self._targets(tile), self._tile_guides(tile), means, self.counts
+            x,
+            measured,
+            self._targets(tile),
+            self._tile_guides(tile),
+            self._style_targets,
+            self.counts,
         )
         return values, gradient.numpy()
 
-    def values(self, sums: ByTerm, style_means: ByTerm) -> ByTerm:
+    def values(self, sums: ByTerm) -> ByTerm:
         """Share times cost of this stage's terms, from the sums over all its tiles."""
-        return self.graph.values(sums, style_means, self.counts)
+        return self.graph.values(sums, self._style_targets, self.counts)
 
     def backward(
         self,
         stage_input: np.ndarray,
         sums: ByTerm,
-        style_means: ByTerm,
         upstream: np.ndarray | None,
     ) -> np.ndarray:
         """Gradient of J with respect to the map that this stage reads, (H, W, C).
@@ -139,7 +145,7 @@ class Stage:
         graph = self.graph
         dtype = tf.float32 if graph.reads_picture else graph.gradient_dtype
         total = np.zeros(stage_input.shape, dtype.as_numpy_dtype)
-        dsums = graph.dsums(sums, style_means, self.counts)
+        dsums = graph.dsums(sums, self._style_targets, self.counts)
         last = graph.layers[-1]
 
         def arguments(tile: Tile) -> tuple:

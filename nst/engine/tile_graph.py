@@ -131,8 +131,9 @@ class TileGraph:
         guides = {}
         if self.guided:
             guides = {layer: tf.TensorSpec((None, None, regions)) for layer in style_layers}
-        means = {term.key: self._mean_spec(term, regions) for term in self.mean_terms}
-        dsums = means | {term.key: self._mean_spec(term) for term in self.position_terms}
+        style_targets = {term.key: self._spec(term, regions, True) for term in self.mean_terms}
+        dsums = {term.key: self._spec(term, regions) for term in self.mean_terms}
+        dsums |= {term.key: self._spec(term) for term in self.position_terms}
         layers = {term.layer for term in self.terms}
         counts = Counts(
             {layer: tf.TensorSpec(()) for layer in layers},
@@ -151,17 +152,30 @@ class TileGraph:
             self._backward, (*tile, targets, guides, dsums, upstream), autograph=False
         )
         self.evaluate = tf.function(
-            self._evaluate, (tile[0], tile[2], targets, guides, means, counts), autograph=False
+            self._evaluate,
+            (tile[0], tile[2], targets, guides, style_targets, counts),
+            autograph=False,
         )
 
-    def _mean_spec(self, term: Term, regions: int | None = None) -> Any:
-        """Shapes and dtypes of the sums of a term, of its regions if their number is given."""
+    def _spec(self, term: Term, regions: int | None = None, of_target: bool = False) -> Any:
+        """Shapes and dtypes of the sums of a term, or of its target; of each region if given."""
         position = tf.zeros((1, 1, 1, channels(term.layer)))  # one, to learn the shapes
         sums = term.cost.sums(position, position, None)
+        structure = term.cost.target(sums) if of_target else sums
         shape = () if regions is None else (regions,)
-        return tf.nest.map_structure(lambda t: tf.TensorSpec(shape + t.shape, t.dtype), sums)
+        return tf.nest.map_structure(lambda t: tf.TensorSpec(shape + t.shape, t.dtype), structure)
 
-    def values(self, sums: ByTerm, style_means: ByTerm, counts: Counts) -> ByTerm:
+    def style_targets(self, means: ByTerm) -> ByTerm:
+        """Targets of the terms, of each region, from the means of the styles, (R, ...)."""
+        regions = range(len(self.region_weights))
+        return {
+            term.key: _stacked(
+                [term.cost.target(_region(means[term.key], region)) for region in regions]
+            )
+            for term in self.mean_terms
+        }
+
+    def values(self, sums: ByTerm, style_targets: ByTerm, counts: Counts) -> ByTerm:
         """Share times cost of each term, float32 scalars, from the sums over a picture.
 
         Each region counts by its share of the picture, so that a region is painted as strongly as
@@ -176,12 +190,12 @@ class TileGraph:
             for region, weight in enumerate(self.region_weights):
                 size = counts.regions[term.layer][region]
                 mean = divided(_region(sums[term.key], region), size)
-                cost = term.cost.value(mean, _region(style_means[term.key], region))
+                cost = term.cost.value(mean, _region(style_targets[term.key], region))
                 total += term.share * weight * size / counts.positions[term.layer] * cost
             values[term.key] = total
         return values
 
-    def dsums(self, sums: ByTerm, style_means: ByTerm, counts: Counts) -> ByTerm:
+    def dsums(self, sums: ByTerm, style_targets: ByTerm, counts: Counts) -> ByTerm:
         """Derivative of J with respect to the sums over a picture."""
         dsums = {}
         for term in self.position_terms:
@@ -197,7 +211,7 @@ class TileGraph:
                 regions.append(
                     term.cost.dvalue(
                         mean,
-                        _region(style_means[term.key], region),
+                        _region(style_targets[term.key], region),
                         term.factor * term.share * weight,
                         positions,
                     )
@@ -319,7 +333,7 @@ class TileGraph:
         measured: tf.Tensor,
         targets: ByTerm,
         guides: ByLayer,
-        style_means: ByTerm,
+        style_targets: ByTerm,
         counts: Counts,
     ) -> tuple[ByTerm, tf.Tensor]:
         """Values of the terms and gradient of J, where the only tile is the whole map."""
@@ -327,10 +341,10 @@ class TileGraph:
             tape.watch(x)
             activations = self.network.run(x, self.layers)
         sums = self._term_sums(self._measured(activations, measured), targets, guides)
-        dsums = self.dsums(sums, style_means, counts)
+        dsums = self.dsums(sums, style_targets, counts)
         gradients = self._gradients(activations, measured, targets, guides, dsums)
         gradient = self._backpropagate(tape, x, activations, gradients)
-        return self.values(sums, style_means, counts), gradient
+        return self.values(sums, style_targets, counts), gradient
 
     def _term_gradients(
         self, parts: ByLayer, targets: ByTerm, guides: ByLayer, dsums: ByTerm
