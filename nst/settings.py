@@ -202,11 +202,12 @@ class Settings:
     optimizer: str = setting(
         "adam",
         OPTIMISATION,
-        "lbfgs (limited-memory BFGS) reaches a far lower cost in as many iterations",
+        "lbfgs (limited-memory BFGS) reaches a far lower cost in as many iterations; --learning_rate "
+        "means adam",
         Choice(tuple(OPTIMIZERS)),
     )
     learning_rate: float = setting(
-        2.0,
+        10.0,
         OPTIMISATION,
         "step size of adam, in pixel values of 0..255; lbfgs finds its own",
         Number(float, 0, 1000, above_low=True),
@@ -319,11 +320,13 @@ class Settings:
 
     @staticmethod
     def _defaults(given: dict[str, Any]) -> dict[str, Any]:
-        """Defaults for the settings not in ``given``: declared, of the preset, or of a texture."""
+        """Defaults for the settings not in ``given``: declared, of the preset, of a texture."""
         specs = {spec.name: spec for spec in fields(Settings)}
         preset = parse_setting(specs["preset"], given.get("preset", specs["preset"].default))
         defaults = {name: spec.default for name, spec in specs.items()}
         defaults |= {"preset": preset, **PRESETS[preset]}
+        if "learning_rate" in given:
+            defaults["optimizer"] = "adam"  # the other one finds its own step size
         size = parse_setting(specs["image_size"], given.get("image_size", defaults["image_size"]))
         if isinstance(size, tuple):  # a texture
             defaults |= {"content_image_filename": None, "init": "noise"}

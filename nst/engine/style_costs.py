@@ -86,7 +86,7 @@ class WassersteinCost:
 
     channels: int
     compares_positions = False
-    SCALE = 50.0  # with it alpha and beta weigh about as much as with the Gram matrix
+    SCALE = 150.0  # with it alpha and beta weigh about as much as with the Gram matrix
 
     def sums(self, F: tf.Tensor, P: None = None, guide: tf.Tensor | None = None) -> Moments:
         """Gram matrix and totals: exact, as a covariance is a difference of such matrices."""
