@@ -59,8 +59,9 @@ class Settings:
         "classic",
         OPTIMISATION,
         "named defaults for the other options, which win where they are given: classic has those "
-        "listed here, fast makes a good picture in the fewest seconds, painting the best one at "
-        "the size of a screen, poster a large one to print",
+        "listed here, tutorial those of most tutorials, fast makes a good picture in the fewest "
+        "seconds, painting the best one at the size of a screen, portrait one in which a face "
+        "stays a face, poster a large one to print",
         Choice(tuple(PRESETS)),
     )
     content_image_filename: tuple[str, ...] | None = setting(
@@ -222,7 +223,7 @@ class Settings:
         metavar="START",
     )
     noise_ratio: float = setting(
-        0.6,
+        0.3,
         OPTIMISATION,
         "share of noise in the start image noisy_content",
         Number(float, 0, 1),
