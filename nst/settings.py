@@ -203,8 +203,8 @@ class Settings:
     optimizer: str = setting(
         "adam",
         OPTIMISATION,
-        "lbfgs (limited-memory BFGS) reaches a far lower cost in as many iterations; --learning_rate "
-        "means adam",
+        "lbfgs (limited-memory BFGS) reaches a far lower cost in as many iterations; "
+        "--learning_rate means adam",
         Choice(tuple(OPTIMIZERS)),
     )
     learning_rate: float = setting(

@@ -32,10 +32,11 @@ PAIRS = (
 
 
 def paint(preset: str, content: Path, style: Path, folder: Path) -> Image.Image:
-    """The picture of a pair in a preset, cut to 3 : 2, with its content and style in the corners."""
-    command = [sys.executable, ROOT / "nst_main.py", "--preset", preset, "--image_size", str(SIDE)]
+    """The picture of a pair, cut to 3 : 2, with its content and its style in the corners."""
+    command: list[str | Path] = [sys.executable, ROOT / "nst_main.py", "--preset", preset]
+    command += ["--image_size", str(SIDE), "--output_dir", folder]
     command += ["--content_image_filename", content, "--style_image_filename", style]
-    subprocess.run([*command, "--output_dir", folder], check=True)
+    subprocess.run(command, check=True)
     (path,) = folder.glob("*/generated_image.png")
     sheet = _cut(path, (SIDE, SIDE * 2 // 3))
     for left, picture in ((0, content), (SIDE - THUMB, style)):

@@ -36,7 +36,7 @@ class Cost(Protocol):
     def target(self, mean: Sums) -> Any:
         """The target of an image, from the mean of the styles; a tensor or a structure of them.
 
-        Not called where ``compares_positions``.
+        None where ``compares_positions``.
         """
 
     def value(self, mean: Sums, target: Any) -> tf.Tensor:
