@@ -14,21 +14,22 @@ from PIL import Image, ImageFilter
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 WIDTH = 240  # pixels of a thumbnail
-SIZE = "--image_size 480"
+SIZE = "--image_size 400"
 
 RECIPES = {
     "seconds": "--preset fast",
     "best": f"--preset painting {SIZE}",
-    "more_photo": f"--preset painting --alpha 100000 {SIZE}",
+    "more_photo": f"--preset painting --alpha 50 {SIZE}",
     "larger_strokes": f"--preset painting --style_scale 2 {SIZE}",
-    "dreamier": f"--preset painting --scales 3 --alpha 100000 {SIZE}",
+    "smaller_strokes": f"--preset painting --style_scale 0.5 {SIZE}",
+    "dreamier": f"--preset painting --scales 3 --alpha 2 {SIZE}",
     "own_colours": f"--preset painting --preserve_colors luminance {SIZE}",
     "mixed": "--preset fast --style_image_filename woodcut_wave.jpg mosaic_sun.jpg "
     "--style_weights 3 1",
     "regions": "--preset fast --style_image_filename starlit_harbour.jpg mosaic_sun.jpg "
     "--content_mask sky.png ground.png",
     "background": f"--preset painting --content_mask sky.png --init content {SIZE}",
-    "texture": "--preset painting --alpha 0 --image_size 480x320 "
+    "texture": "--preset painting --alpha 0 --image_size 400x267 "
     "--style_image_filename mosaic_sun.jpg",
     "layer": "--beta 0 --content_layers conv4_2 --init noise --optimizer lbfgs",
     "smoother": "--preset fast --tv_weight 300000",
