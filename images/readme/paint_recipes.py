@@ -1,6 +1,7 @@
 """Make the thumbnails of the recipes in README.md, all or those that are named.
 
-Each is made by the command line with the options of its recipe, at a smaller size.
+Each is made by the command line with the options of its recipe, at a smaller size. The portrait is
+one of ``benchmarks/pictures.py``, to be run before.
 """
 
 import subprocess
@@ -16,7 +17,11 @@ ROOT = HERE.parent.parent
 WIDTH = 240  # pixels of a thumbnail
 SIZE = "--image_size 400"
 
-RECIPES = {
+THREE = ("woodcut_wave.jpg", "mosaic_sun.jpg", "watercolour_garden.jpg")
+FACE = "--content_image_filename " + str(ROOT / "benchmarks/.pictures/portrait_astronaut.png")
+
+# Options of a recipe; of several, whose pictures stand side by side.
+RECIPES: dict[str, str | tuple[str, ...]] = {
     "seconds": "--preset fast",
     "best": f"--preset painting {SIZE}",
     "more_photo": f"--preset painting --alpha 50 {SIZE}",
@@ -33,8 +38,11 @@ RECIPES = {
     "--style_image_filename mosaic_sun.jpg",
     "layer": "--beta 0 --content_layers conv4_2 --init noise --optimizer lbfgs",
     "smoother": "--preset fast --tv_weight 300000",
-    "folder": "",
+    "folder": tuple(f"--preset fast --style_image_filename {style}" for style in THREE),
+    "portrait": f"--preset portrait {FACE} --style_image_filename woodcut_wave.jpg {SIZE}",
 }
+# How much alpha counts, for README: wider than the thumbnails.
+ALPHAS = tuple(f"--alpha {alpha} --image_size 300" for alpha in (1, 10, 100))
 
 
 def masks(folder: Path) -> None:
@@ -63,10 +71,10 @@ def paint(options: str, folder: Path) -> Image.Image:
     return painted
 
 
-def row(images: list[Image.Image]) -> Image.Image:
-    """Pictures side by side."""
-    width = WIDTH // len(images)
-    sheet = Image.new("RGB", (WIDTH, round(width * images[0].height / images[0].width)))
+def row(images: list[Image.Image], whole: int) -> Image.Image:
+    """Pictures side by side, ``whole`` pixels wide together."""
+    width = whole // len(images)
+    sheet = Image.new("RGB", (whole, round(width * images[0].height / images[0].width)))
     for number, image in enumerate(images):
         sheet.paste(
             image.resize((width, sheet.height), Image.Resampling.LANCZOS), (number * width, 0)
@@ -76,17 +84,15 @@ def row(images: list[Image.Image]) -> Image.Image:
 
 def main() -> None:
     """Make the thumbnails that are named, or all."""
-    for name in sys.argv[1:] or RECIPES:
+    for name in sys.argv[1:] or [*RECIPES, "alpha"]:
+        options = ALPHAS if name == "alpha" else RECIPES[name]
         with tempfile.TemporaryDirectory() as made:
             folder = Path(made)
             masks(folder)
-            if name == "folder":
-                styles = ("woodcut_wave.jpg", "mosaic_sun.jpg", "watercolour_garden.jpg")
-                fast = "--preset fast --style_image_filename"
-                sheet = row([paint(f"{fast} {style}", folder) for style in styles])
-            else:
-                sheet = row([paint(RECIPES[name], folder)])
-        sheet.save(HERE / f"recipes/{name}.jpg", quality=88)
+            recipes = (options,) if isinstance(options, str) else options
+            images = [paint(recipe, folder) for recipe in recipes]
+        whole = 3 * 300 if name == "alpha" else WIDTH
+        row(images, whole).save(HERE / f"recipes/{name}.jpg", quality=88)
 
 
 if __name__ == "__main__":
