@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT))
 
 from nst.presets import PRESETS  # noqa: E402
 
-SIDE = 336  # pixels of a picture
+SIDE = 300  # pixels of a picture
 COLUMNS = 3
 THUMB = 72  # pixels of content and style, in its corners
 PAIRS = (
