@@ -6,8 +6,8 @@ docs/presets.md shows what they make.
 
 from typing import Any
 
-# conv5_1 has less than a hundredth of J_style: without it pictures look the same, after a sixth less
-# work.
+# conv5_1 has less than a hundredth of J_style: without it pictures look the same, after a sixth
+# less work.
 _QUASI_NEWTON: dict[str, Any] = {
     "optimizer": "lbfgs",
     "scales": "auto",
