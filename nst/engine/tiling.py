@@ -127,13 +127,13 @@ class Tile:
         return rows.first, columns.first, rows.end, columns.end
 
     def measured(self, size: tuple[int, int], border: int) -> tuple[int, int, int, int]:
-        """``inside`` without the border of a map; empty for a tile that lies in the border.
+        """``inside`` without the border of a map; empty, but inside, for a tile in the border.
 
         size: (height, width) of the map without its border of ``border`` cells.
         """
         sides = []
         for span, side in zip((self.row_span, self.column_span), size):
-            first = max(span.first, border)
+            first = min(max(span.first, border), span.end)
             sides.append((first, max(first, min(span.end, border + side))))
         (top, bottom), (left, right) = sides
         return top, left, bottom, right

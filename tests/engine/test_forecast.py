@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nst.engine import forecast, tiling
+from nst.engine.borders import border_width
 from nst.engine.evaluation import DTYPES
 from nst.engine.forecast import (
     CUTS,
@@ -41,6 +42,7 @@ OPTIONS = st.tuples(
             "optimizer": st.sampled_from(list(OPTIMIZERS)),
             "preserve_colors": st.sampled_from(["none", "luminance", "match"]),
             "content_mask": st.sampled_from([None, ("mask.png",), ("one.png", "two.png")]),
+            "padding": st.sampled_from(["reflect", "zeros"]),
         },
         optional={"tile_size": st.integers(1, 10_000)},
     ),
@@ -68,6 +70,12 @@ def choose(options, size, styles=(), dtype="float32", **keywords):
         return None
 
 
+def with_border(chosen, size):
+    """The (height, width) that is evaluated for a picture of ``size``."""
+    width = border_width(chosen.padding, layers_up_to(NETWORK, chosen.used_layers))
+    return size[0] + 2 * width, size[1] + 2 * width
+
+
 def operations_of(scales):
     """Operations of one evaluation of each scale; infinite if nothing fits."""
     return math.inf if scales is None else sum(scale.operations for scale in scales)
@@ -91,7 +99,7 @@ def test_a_choice_keeps_to_the_budget_and_the_tile_size(
         stages = scale.tiling.stages(layers_up_to(NETWORK, chosen.used_layers))
         if max(scale.tiles) > 3000:  # long lists show no more
             continue
-        tiles = [stage.tiles(scale.size) for stage in stages]
+        tiles = [stage.tiles(with_border(chosen, scale.size)) for stage in stages]
         assert scale.tiles == tuple(map(len, tiles))
         if chosen.tile_size:
             step = grid(stages[0].layers)
@@ -177,6 +185,18 @@ def test_the_budget_that_is_advised_is_enough_for_every_scale(options, count, si
     assert_advice_is_enough({**options, "scales": count}, size, styles, dtype)
 
 
+@several
+@given(OPTIONS, SIZES, STYLES, DTYPE)
+def test_a_mirrored_border_is_work_to_foretell(options, size, styles, dtype):
+    options = {**options, "max_memory": "900T"}
+    mirrored, zeros = (
+        choose({**options, "padding": padding}, size, styles, dtype, earlier=[WHOLE])
+        for padding in ("reflect", "zeros")
+    )
+    assert mirrored[0].memory > zeros[0].memory
+    assert mirrored[0].operations > zeros[0].operations
+
+
 @pytest.mark.parametrize("tile_size", [None, 64])
 def test_no_list_of_tiles_is_made_to_choose(monkeypatch, tile_size):
     made = []
@@ -187,7 +207,8 @@ def test_no_list_of_tiles_is_made_to_choose(monkeypatch, tile_size):
     assert scale.tiles[0] > 1
     assert not made
     (first, *_) = scale.tiling.stages(layers_up_to(NETWORK, ["conv5_1"]))
-    assert len(first.tiles(scale.size)) == len(made) == scale.tiles[0]  # the counter counts
+    tiles = first.tiles(with_border(Settings(**options), scale.size))
+    assert len(tiles) == len(made) == scale.tiles[0]  # the counter counts
 
 
 def test_without_a_limit_the_free_memory_is_the_budget(monkeypatch):

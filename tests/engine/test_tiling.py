@@ -63,10 +63,34 @@ def test_tiles_are_the_rows_with_the_columns(size, tile_size, layers, stride):
     for tile in tiles:
         top, left, bottom, right = tile.inside
         covered[top:bottom, left:right] += 1
-        box = tile.box
+        box = tile.relative(tile.inside)
         read = cells[tile.rows, tile.columns]
         assert (read[box[0] : box[2], box[1] : box[3]] == cells[top:bottom, left:right]).all()
     assert (covered == 1).all()
+
+
+@given(
+    size=st.tuples(st.integers(1, 150), st.integers(1, 60)),
+    tile_size=st.none() | st.integers(1, 100),
+    layers=LAYERS,
+    stride=st.sampled_from([1, 2, 4]),
+)
+def test_what_is_measured_is_the_picture_without_its_border(size, tile_size, layers, stride):
+    stage = StageTiling(layers, stride, tile_size)
+    pixels = max(16, stride * grid(layers))
+    border = pixels // stride
+    with_border = size[0] + 2 * pixels, size[1] + 2 * pixels
+    height, width = stage.map_size(size)
+    measured = np.zeros(stage.map_size(with_border), np.uint8)
+    for tile in stage.tiles(with_border):
+        top, left, bottom, right = tile.measured((height, width), border)
+        measured[top:bottom, left:right] += 1
+        inside = tile.inside
+        assert inside[0] <= top <= bottom <= inside[2]
+        assert inside[1] <= left <= right <= inside[3]
+        assert top % grid(layers) == left % grid(layers) == 0  # empty boxes, too, at any depth
+    assert (measured[border : border + height, border : border + width] == 1).all()
+    assert measured.sum() == height * width
 
 
 @given(
@@ -86,7 +110,9 @@ def test_stages_are_the_layers_in_order(layers, cuts):
 def test_the_whole_is_one_stage_of_one_tile():
     (stage,) = WHOLE.stages(NAMES)
     (tile,) = stage.tiles((301, 200))
-    assert tile.box == tile.inside == (0, 0, 301, 200)
+    assert tile.relative(tile.inside) == tile.inside == (0, 0, 301, 200)
+    assert tile.measured((301, 200), 0) == tile.inside
+    assert tile.measured((269, 168), 16) == (16, 16, 285, 184)
 
 
 @pytest.mark.parametrize(("deepest", "width"), [("conv1_1", 1), ("pool1", 2), ("conv5_4", 128)])
