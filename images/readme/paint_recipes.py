@@ -15,7 +15,7 @@ from PIL import Image, ImageFilter
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 WIDTH = 240  # pixels of a thumbnail
-SIZE = "--image_size 400"
+SIZE = "--image_size 320"
 
 THREE = ("woodcut_wave.jpg", "mosaic_sun.jpg", "watercolour_garden.jpg")
 FACE = "--content_image_filename " + str(ROOT / "benchmarks/.pictures/portrait_astronaut.png")
@@ -34,7 +34,7 @@ RECIPES: dict[str, str | tuple[str, ...]] = {
     "regions": "--preset fast --style_image_filename starlit_harbour.jpg mosaic_sun.jpg "
     "--content_mask sky.png ground.png",
     "background": f"--preset painting --content_mask sky.png --init content {SIZE}",
-    "texture": "--preset painting --alpha 0 --image_size 400x267 "
+    "texture": "--preset painting --alpha 0 --image_size 320x213 "
     "--style_image_filename mosaic_sun.jpg",
     "layer": "--beta 0 --content_layers conv4_2 --init noise --optimizer lbfgs",
     "smoother": "--preset fast --tv_weight 300000",
