@@ -147,6 +147,9 @@ class ContentCost:
         difference = tf.cast(F, tf.float32) - tf.cast(P, tf.float32)  # (1, h, w, C)
         return tf.reduce_sum(tf.square(difference))
 
+    def target(self, mean: tf.Tensor) -> None:
+        """None: the content is compared position by position."""
+
     def value(self, mean: tf.Tensor, target: None = None) -> tf.Tensor:
         """J_content of the layer, a scalar. mean: ``sums`` divided by h w."""
         return self.scale * mean

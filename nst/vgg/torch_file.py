@@ -20,7 +20,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 MAGIC = 0x1950A86A20F9469CFC6C
-STORAGES = {
+STORAGES: dict[str, np.dtype[Any]] = {
     "ByteStorage": np.dtype("u1"),
     "FloatStorage": np.dtype("<f4"),
     "LongStorage": np.dtype("<i8"),
