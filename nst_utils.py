@@ -274,7 +274,7 @@ class TotalCost:
     """J = alpha J_content + beta J_style + tv_weight J_tv ([1], equation 7, with J_tv added).
 
     J_content and J_style are sums over layers, each with its share. This is where the cost of each
-    part is chosen: another style cost is a class like StyleCost, and its name here.
+    part is chosen: another style cost is a class like StyleCost, and its line in STYLE_COSTS.
 
     Run with --overwrite after a change here: a run folder does not know the code of a cost.
 
