@@ -1,5 +1,6 @@
 """Ranges, defaults and layer weights."""
 
+import json
 import math
 from dataclasses import replace
 
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nst.errors import UsageError
-from nst.parsers import LayerWeights, Number, memory_size
+from nst.parsers import LayerWeights, Number, authors_weight, memory_size
 from nst.settings import Settings
 from nst.text import memory_option
 from nst.vgg.layers import layer_names
@@ -19,10 +20,9 @@ def test_the_defaults_of_the_card():
     assert (settings.epochs, settings.print_every, settings.learning_rate) == (200, 20, 2.0)
     assert (settings.alpha, settings.beta, settings.noise_ratio) == (10.0, 40.0, 0.6)
     assert settings.content_layers == (("conv4_2", 1.0),)
-    style = dict(settings.style_layers)
-    assert list(style) == ["conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"]
-    assert set(style.values()) == {0.2}
-    assert settings.pooling == "avg"
+    channels = {"conv1_1": 64, "conv2_1": 128, "conv3_1": 256, "conv4_1": 512, "conv5_1": 512}
+    assert settings.style_layers == tuple((name, 250 / c**2) for name, c in channels.items())
+    assert (settings.pooling, settings.padding, settings.style_loss) == ("avg", "reflect", "gram")
     assert settings.image_size == 400
 
 
@@ -71,21 +71,45 @@ def test_the_library_refuses_what_the_command_line_refuses(wrong):
         Settings(**wrong)
 
 
-@given(
-    st.lists(
-        st.tuples(
-            st.sampled_from(["conv1_1", "conv3_4", "pool5", "conv5_4"]), st.floats(1e-3, 1e3)
-        ),
-        min_size=1,
-        unique_by=lambda pair: pair[0],
+def test_the_preset_of_the_tutorial_is_the_earlier_letter():
+    settings = Settings(preset="tutorial")
+    assert settings.style_layers == tuple((f"conv{block}_1", 0.2) for block in range(1, 6))
+    assert (settings.padding, settings.optimizer, settings.learning_rate) == ("zeros", "adam", 2.0)
+    assert Settings(preset="tutorial", style_layers=["conv1_1"]).style_layers == (
+        ("conv1_1", 250 / 64**2),
     )
+
+
+NAMES = st.sampled_from(["conv1_1", "conv3_4", "pool5", "conv5_4"])
+PARSERS = st.sampled_from([LayerWeights(), LayerWeights(authors_weight)])
+
+
+@given(
+    PARSERS,
+    st.lists(st.tuples(NAMES, st.floats(1e-3, 1e3)), min_size=1, unique_by=lambda pair: pair[0]),
 )
-def test_layer_weights_sum_to_one_and_read_back(pairs):
-    parsed = LayerWeights()([f"{name}:{weight!r}" for name, weight in pairs])
+def test_given_weights_sum_to_one_and_read_back(parse, pairs):
+    parsed = parse([f"{name}:{weight!r}" for name, weight in pairs])
     assert math.fsum(weight for _, weight in parsed) == pytest.approx(1)
     assert [name for name, _ in parsed] == [name for name, _ in pairs]
-    again = LayerWeights()(parsed)
-    assert [weight for _, weight in again] == pytest.approx([weight for _, weight in parsed])
+    for (_, weight), (_, wanted) in zip(parsed, pairs):
+        assert weight / parsed[0][1] == pytest.approx(wanted / pairs[0][1])
+    assert parse(parsed) == parsed
+    assert parse([f"{name}:{weight}" for name, weight in parsed]) == parsed
+
+
+@given(st.lists(NAMES, min_size=1, unique=True))
+def test_style_layers_without_weights_have_those_of_the_authors(names):
+    """They do not sum to 1, and are read back unchanged."""
+    channels = {"conv1_1": 64, "conv3_4": 256, "pool5": 512, "conv5_4": 512}
+    settings = Settings(style_layers=names)
+    assert settings.style_layers == tuple((name, 250 / channels[name] ** 2) for name in names)
+    written = [f"{name}:{weight}" for name, weight in settings.style_layers]
+    recorded = json.loads(json.dumps(settings.style_layers))
+    for again in (written, recorded, settings.style_layers):
+        assert Settings(style_layers=again).style_layers == settings.style_layers
+    equal = Settings(content_layers=names).content_layers
+    assert equal == tuple((name, 1 / len(names)) for name in names)
 
 
 @pytest.mark.parametrize(
@@ -138,8 +162,10 @@ def test_a_size_of_memory_has_any_number_of_decimals(number, unit):
     assert memory_size(f"{number!r}{unit}") == pytest.approx(size, abs=1)
 
 
-def test_layers_without_a_weight_count_one():
-    assert LayerWeights()(["conv4_2:3", "pool5"]) == (("conv4_2", 0.75), ("pool5", 0.25))
+@pytest.mark.parametrize("parse", [LayerWeights(), LayerWeights(authors_weight)])
+def test_layers_without_a_weight_beside_one_with_count_one(parse):
+    assert parse(["conv4_2:3", "pool5"]) == (("conv4_2", 0.75), ("pool5", 0.25))
+    assert parse(["conv4_2:3"]) == (("conv4_2", 1.0),)
 
 
 @pytest.mark.parametrize("count", range(1, 12))

@@ -107,7 +107,8 @@ class WassersteinCost:
         covariance, values, _ = self._spectrum(mean, target)
         of_covariances = tf.linalg.trace(covariance) + trace - 2 * tf.reduce_sum(tf.sqrt(values))
         of_means = tf.reduce_sum(tf.square(tf.cast(mean.mean, tf.float64) - means))
-        return tf.cast(self.SCALE / self.channels * (of_means + of_covariances), tf.float32)
+        distance = tf.maximum(of_means + of_covariances, 0)  # but for rounding it is so
+        return tf.cast(self.SCALE / self.channels * distance, tf.float32)
 
     def dvalue(self, mean: Moments, target: tuple, weight: float, positions: tf.Tensor) -> Moments:
         """Derivative of weight * cost with respect to ``sums``.

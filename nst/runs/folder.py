@@ -22,6 +22,7 @@ from nst.pictures.write import encode, on_white
 from nst.runs import manifest
 from nst.runs.checkpoint import Checkpoint, Checkpoints, DamagedError
 from nst.runs.cost_log import CostLog
+from nst.runs.earlier import completed
 from nst.runs.folder_claim import FolderClaim
 from nst.runs.job import Job
 from nst.runs.save_schedule import SaveSchedule
@@ -112,7 +113,7 @@ class RunFolder:
             checkpoint = self._checkpoints.load()
             if checkpoint is None:
                 reason = "nothing of it was saved"
-            elif checkpoint.identity != self.identity:
+            elif completed(checkpoint.identity) != self.identity:
                 reason = "its checkpoint is of another run"
         except DamagedError as error:
             reason = f"its checkpoint is damaged ({error})"

@@ -15,6 +15,7 @@ from nst.errors import OutputError
 from nst.files import file_hash, lock_folder, unlock_folder
 from nst.layout import read_manifest
 from nst.runs import manifest
+from nst.runs.earlier import completed
 from nst.runs.job import Job
 
 LONGEST_STEM = 100  # bytes; file systems allow 255 for the whole name
@@ -44,7 +45,7 @@ class FolderClaim:
         base = Path(job.settings.output_dir) / folder_name(job.stems)
         manifests = {path: read_manifest(path) for path in _numbered(base)}
         for path, about in manifests.items():
-            if about.get("identity") == self.identity:
+            if completed(about.get("identity")) == self.identity:
                 self._take(path, about)
                 return
         if job.settings.overwrite:

@@ -10,8 +10,8 @@ from nst.command_line import OF_ONE_COMMAND, SETTING_OF
 from nst.errors import PictureError, UsageError
 from nst.files import file_hash
 from nst.layout import MANIFEST, read_manifest
+from nst.runs.earlier import completed_settings
 from nst.settings import OUTPUT, Settings
-from nst.vgg.layers import NETWORKS
 
 if TYPE_CHECKING:  # it imports NumPy
     from nst.engine.evaluation import Evaluation
@@ -82,12 +82,9 @@ def read_run(name: str) -> EarlierRun:
         manifest = read_manifest(path.parent, path.name)
         settings = {
             setting: value
-            for setting, value in manifest["settings"].items()
+            for setting, value in completed_settings(manifest).items()
             if setting not in OF_ONE_COMMAND
         }
-        if "network" not in settings:  # of version 0.6 or earlier
-            words = {name: word for word, name in NETWORKS.items()}
-            settings["network"] = words[manifest.get("network", {}).get("name", "VGG-16")]
         evaluation = None
         if manifest.get("evaluation") is not None:
             evaluation = Evaluation.from_json(manifest["evaluation"])
