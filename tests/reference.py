@@ -101,7 +101,7 @@ def moments_in_float64(image, style):
 def wasserstein_in_float64(image, style):
     """Likewise, of the Gaussians with these means and covariances."""
     depth = len(style[0])
-    floor = 1e-5 * np.trace(style[2]) / depth * np.eye(depth)
+    floor = 1e-5 * np.trace(style[0]) / depth * np.eye(depth)
     one, other = image[2] + floor, style[2] + floor
     root = sqrtm(other)
     spread = np.trace(one + other - 2 * np.real(sqrtm(root @ one @ root)))

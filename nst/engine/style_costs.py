@@ -12,9 +12,9 @@ import tensorflow as tf
 
 from nst.engine.products import channel_products, channel_totals, products_gradient
 
-# Added to variances, as a share of their mean: directions without any have no slope.
+# Added to variances, as a share of the mean square: directions without any have no slope.
 SMALLEST = 1e-6
-FLOOR = 1e-5  # of covariances, which float32 sums leave that uncertain
+FLOOR = 1e-5  # likewise, of covariances, which float32 sums leave that uncertain
 
 
 class Moments(NamedTuple):
@@ -95,7 +95,9 @@ class WassersteinCost:
     def target(self, mean: Moments) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
         """m*, S*^1/2, tr S*, and what is added to variances, float64."""
         covariance = _covariance(mean)
-        floor = FLOOR * tf.linalg.trace(covariance) / self.channels + 1e-12
+        # Of the Gram matrix: a covariance near 0 is all rounding, whose trace may be negative.
+        energy = tf.cast(tf.reduce_mean(tf.linalg.diag_part(mean.gram)), tf.float64)
+        floor = FLOOR * energy + 1e-12
         values, vectors = tf.linalg.eigh(covariance)
         values = tf.maximum(values, 0) + floor
         root = _with_eigenvalues(vectors, tf.sqrt(values))

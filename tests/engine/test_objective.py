@@ -24,6 +24,8 @@ from nst_utils import build_vgg, start_image, transfer_style
 from reference import inside, mirrored
 
 EXACT = 1e-5
+# Of gradients, where a layer has fewer positions than channels: its covariance has no inverse.
+ROUNDED = {"gram": EXACT, "moments": 1e-3, "wasserstein": 2e-2}
 SOME_LAYERS = st.lists(st.sampled_from(layer_names("VGG-19")), min_size=1, max_size=3, unique=True)
 TILES = Tiling((("pool2", 32), (None, 64)))
 
@@ -132,9 +134,11 @@ def test_any_tiling_gives_the_whole(
     whole, gradient = evaluated(vgg19, options, content, pictures, **masks)
     tiled, tiled_gradient = evaluated(vgg19, options, content, pictures, tiling, **masks)
     for one, other in zip(whole, tiled):
-        assert other == pytest.approx(one, rel=EXACT, abs=1e-6 * abs(whole.total))
+        exact = EXACT if style_loss == "gram" else 1e-4
+        assert other == pytest.approx(one, rel=exact, abs=1e-6 * abs(whole.total))
     # Max pooling may take the other of two equal values, where rounding makes them differ.
-    assert difference(gradient, tiled_gradient) <= (EXACT if pooling == "avg" else 1e-3)
+    exact = ROUNDED[style_loss] if pooling == "avg" else max(1e-3, ROUNDED[style_loss])
+    assert difference(gradient, tiled_gradient) <= exact
 
 
 @pytest.mark.parametrize("tiling", [TILES, Tiling(((None, 48),), False)])

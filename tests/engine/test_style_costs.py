@@ -1,5 +1,7 @@
 """Style costs beside the Gram matrix's, against NumPy and SciPy, whole, by tiles and by regions."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -140,11 +142,13 @@ def test_the_distance_grows_alike_to_both_sides(loss):
 
 @pytest.mark.parametrize("loss", STYLE_LOSSES)
 @pytest.mark.parametrize("which", ["image", "style", "both"])
-@pytest.mark.parametrize("kind", ["black", "flat", "one position", "one channel"])
+@pytest.mark.parametrize("kind", ["black", "flat", "one position", "repeated", "one channel"])
 def test_layers_without_variance_have_finite_gradients(loss, which, kind):
     plain = relu_features(1)
     if kind == "one position":
         plain = plain[:, :1]
+    elif kind == "repeated":  # its covariance is rounding alone, of either sign
+        plain = np.tile(100 * np.abs(plain[:, 9:10]) + 1 / 3, (1, 131, 1, 1)).astype(np.float32)
     elif kind == "one channel":
         plain[..., 1:] = 0
     else:
@@ -277,6 +281,20 @@ def test_short_dtypes_are_near_float32(vgg19, temple, harbour, start, loss, dtyp
         norm, norm_short = np.linalg.norm(gradient), np.linalg.norm(gradient_short)
         assert np.sum(gradient * gradient_short) / norm / norm_short > 0.99
         assert norm_short / norm == pytest.approx(1, abs=0.03)
+
+
+@pytest.mark.parametrize("loss", NEW)
+@pytest.mark.parametrize("padding", ["reflect", "zeros"])
+@pytest.mark.parametrize("size", [(1, 1), (2, 33)])
+def test_styles_of_few_pixels(vgg19, temple, harbour, loss, padding, size):
+    """Their deeper layers have no variance."""
+    settings = Settings(style_loss=loss, padding=padding, epochs=2, precision="float32")
+    style = harbour[: size[0], : size[1]]
+    *_, last = transfer_style(temple[:20, :30], style, vgg19, settings)
+    assert np.isfinite(last.costs.total)
+    deep = replace(settings, style_layers=["conv3_4", "pool4", "pool5"])
+    _, gradient = build_objective(temple, style, vgg19, deep)(temple[::-1].copy())
+    assert np.isfinite(gradient).all()
 
 
 @pytest.mark.parametrize("loss", STYLE_LOSSES)
