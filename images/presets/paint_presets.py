@@ -4,7 +4,6 @@ The photos and the paintings that are not in images/ come from ``benchmarks/pict
 before. All are painted at the size of a sheet, whatever size the preset has.
 """
 
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -14,7 +13,9 @@ from PIL import Image
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 MORE = ROOT / "benchmarks/.pictures"
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+
+import command  # noqa: E402
 
 from nst.presets import PRESETS  # noqa: E402
 
@@ -33,11 +34,8 @@ PAIRS = (
 
 def paint(preset: str, content: Path, style: Path, folder: Path) -> Image.Image:
     """The picture of a pair, cut to 3 : 2, with its content and its style in the corners."""
-    command: list[str | Path] = [sys.executable, ROOT / "nst_main.py", "--preset", preset]
-    command += ["--image_size", str(SIDE), "--output_dir", folder]
-    command += ["--content_image_filename", content, "--style_image_filename", style]
-    subprocess.run(command, check=True)
-    (path,) = folder.glob("*/generated_image.png")
+    options = ("--preset", preset, "--image_size", str(SIDE))
+    path, _ = command.paint(content, style, options, folder)
     sheet = _cut(path, (SIDE, SIDE * 2 // 3))
     for left, picture in ((0, content), (SIDE - THUMB, style)):
         sheet.paste(_cut(picture, (THUMB, THUMB * 2 // 3)), (left, sheet.height - THUMB * 2 // 3))

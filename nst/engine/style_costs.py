@@ -25,16 +25,27 @@ class Moments(NamedTuple):
 
 
 @dataclass(frozen=True)
-class MomentsCost:
+class _CostOfMoments:
+    """A cost of Gram matrix and means."""
+
+    channels: int
+    compares_positions = False
+
+    def gradient(
+        self, F: tf.Tensor, P: None, dsums: Moments, guide: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """(1, h, w, C)."""
+        return products_gradient(F, dsums.gram, dsums.mean, guide)
+
+
+@dataclass(frozen=True)
+class MomentsCost(_CostOfMoments):
     """1/(4 C^2) sum (G - G*)^2 + 5/2 C (sum (m - m*)^2 + sum (s - s*)^2).
 
     G is the Gram matrix, s the standard deviation of each channel. Galerne, Raad, Lezama and Morel,
     Scaling Painting Style Transfer, 2024 (arXiv:2212.13459), section 3.2: with 250/C^2 as the
     weight of a layer, the balance of its parts and of the content is the paper's.
     """
-
-    channels: int
-    compares_positions = False
 
     def sums(self, F: tf.Tensor, P: None = None, guide: tf.Tensor | None = None) -> Moments:
         """Gram matrix and totals."""
@@ -63,12 +74,6 @@ class MomentsCost:
         dmean = 5 * self.channels * (mean.mean - means) - 2 * dvariance * mean.mean
         return Moments(weight * dgram / positions, weight * dmean / positions)
 
-    def gradient(
-        self, F: tf.Tensor, P: None, dsums: Moments, guide: tf.Tensor | None = None
-    ) -> tf.Tensor:
-        """(1, h, w, C)."""
-        return products_gradient(F, dsums.gram, dsums.mean, guide)
-
 
 def _deviation(mean: Moments, floor: tf.Tensor) -> tf.Tensor:
     """Standard deviation of each channel, (C,)."""
@@ -77,16 +82,14 @@ def _deviation(mean: Moments, floor: tf.Tensor) -> tf.Tensor:
 
 
 @dataclass(frozen=True)
-class WassersteinCost:
+class WassersteinCost(_CostOfMoments):
     """SCALE / C (|m - m*|^2 + tr(S + S* - 2 (S*^1/2 S S*^1/2)^1/2)).
 
     The squared 2-Wasserstein distance of two Gaussians (Olkin and Pukelsheim 1982), as a style cost
     Vacher, Davila, Kohn and Coen-Cagli 2020 (arXiv:2006.08772).
     """
 
-    channels: int
-    compares_positions = False
-    SCALE = 150.0  # with it alpha and beta weigh about as much as with the Gram matrix
+    SCALE = 150.0  # with it pictures hold as much of the content at the same alpha and beta
 
     def sums(self, F: tf.Tensor, P: None = None, guide: tf.Tensor | None = None) -> Moments:
         """Gram matrix and totals: exact, as a covariance is a difference of such matrices."""
@@ -125,12 +128,6 @@ class WassersteinCost:
         dmean = 2 * (m - means) - 2 * tf.linalg.matvec(dgram, m)
         scale = weight * self.SCALE / self.channels / tf.cast(positions, tf.float64)
         return Moments(tf.cast(scale * dgram, tf.float32), tf.cast(scale * dmean, tf.float32))
-
-    def gradient(
-        self, F: tf.Tensor, P: None, dsums: Moments, guide: tf.Tensor | None = None
-    ) -> tf.Tensor:
-        """(1, h, w, C)."""
-        return products_gradient(F, dsums.gram, dsums.mean, guide)
 
     def _spectrum(self, mean: Moments, target: tuple) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """S, and eigenvalues (C,) and eigenvectors (C, C) of A S A."""
