@@ -20,7 +20,6 @@ PRESETS: dict[str, dict[str, Any]] = {
     "classic": {},  # exactly the defaults of ``Settings``
     "tutorial": {
         "style_layers": [f"conv{block}_1:0.2" for block in range(1, 6)],
-        "optimizer": "adam",
         "learning_rate": 2.0,
         "noise_ratio": 0.6,
         "padding": "zeros",

@@ -21,7 +21,7 @@ from nst_utils import transfer_style
 
 GOLDEN = ROOT / "tests/golden/temple__starlit_harbour.png"
 # Weights of the cost that let every part of it be seen: content, each style layer, and variation.
-SETTINGS = Settings(epochs=20, optimizer="lbfgs", alpha=1e5, tv_weight=1e6)
+SETTINGS = Settings(epochs=20, optimizer="lbfgs", alpha=300, tv_weight=3e4)
 LUMA = np.array([0.299, 0.587, 0.114])
 MOST_LEVELS = 2.0  # mean absolute difference, of 255
 LEAST_SIMILARITY = 0.99  # SSIM, 1 for equal pictures

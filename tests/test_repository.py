@@ -145,7 +145,7 @@ def parsed(name, value):
         ("gallery.py", [*TINY, "--presets", "fast", "--output"], "sheet.png"),
         (
             "time_to_cost.py",
-            [*TINY, "--iterations", "2", "--presets", "fast", "--json"],
+            [*TINY, "--iterations", "2", "--variants", "lbfgs", "--json"],
             "costs.json",
         ),
     ],

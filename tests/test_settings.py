@@ -17,8 +17,8 @@ from nst.vgg.layers import layer_names
 
 def test_the_defaults_of_the_card():
     settings = Settings()
-    assert (settings.epochs, settings.print_every, settings.learning_rate) == (200, 20, 2.0)
-    assert (settings.alpha, settings.beta, settings.noise_ratio) == (10.0, 40.0, 0.6)
+    assert (settings.epochs, settings.print_every, settings.learning_rate) == (200, 20, 10.0)
+    assert (settings.alpha, settings.beta, settings.noise_ratio) == (10.0, 40.0, 0.3)
     assert settings.content_layers == (("conv4_2", 1.0),)
     channels = {"conv1_1": 64, "conv2_1": 128, "conv3_1": 256, "conv4_1": 512, "conv5_1": 512}
     assert settings.style_layers == tuple((name, 250 / c**2) for name, c in channels.items())

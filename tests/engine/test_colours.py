@@ -62,8 +62,9 @@ def test_a_transfer_keeps_colours(vgg19, temple, harbour):
         return (picture - colours.luminance(picture)[..., np.newaxis]).mean(axis=(0, 1))
 
     content, style = temple[:48, :64], harbour[:40, :56]
-    options = {"epochs": 30, "optimizer": "lbfgs"}
-    evaluation, graphs = Evaluation("float32", (WHOLE,)), build_graphs(vgg19, Settings())
+    options = {"preset": "tutorial", "epochs": 30, "optimizer": "lbfgs"}
+    evaluation = Evaluation("float32", (WHOLE,))
+    graphs = build_graphs(vgg19, Settings(preset="tutorial"))
     pictures = {}
     for mode in ("none", "luminance", "match"):
         settings = Settings(preserve_colors=mode, **options)

@@ -84,7 +84,9 @@ def test_the_command_line_makes_every_kind(nst, pair, photo, tmp_path, kind):
     with Image.open(photo) as image:
         image.putalpha(77)
         image.save(clear)
-    command = ("--content_image_filename", clear, *pair[2:], *QUICK, "--output_format", kind)
+    quiet = ("--learning_rate", 2)  # JPEG rounds loud noise by more
+    command = ("--content_image_filename", clear, *pair[2:], *QUICK, *quiet)
+    command += ("--output_format", kind)
     done = nst(*command)
     assert done.code == 0, done.err
     folder = tmp_path / "output/clear__painting"
