@@ -30,7 +30,6 @@ from nst.engine.cost_protocols import Cost, Term
 from nst.engine.evaluation import Evaluation
 from nst.engine.inputs import TransferInputs, prepare_inputs
 from nst.engine.neighbour_cost import NeighbourCost
-from nst.engine.neighbour_search import block
 from nst.engine.objective import Objective
 from nst.engine.optimizers import (
     LBFGS,
@@ -323,9 +322,9 @@ class TotalCost:
 
         def terms(blocks: Sequence[int], cells: Mapping[int, int]) -> tuple[Term, ...]:
             costs = {
-                layer: NeighbourCost(channels(layer), cells.get(block(layer), 1))
+                layer: NeighbourCost(channels(layer), cells.get(neighbour_search.block(layer), 1))
                 for layer in self.style_layers
-                if block(layer) in blocks
+                if neighbour_search.block(layer) in blocks
             }
             return tuple(Term("style", layer, cost, 1.0, beta) for layer, cost in costs.items())
 
@@ -506,9 +505,7 @@ def transfer_style(
         tiling = tilings[scale - 1] if tilings else WHOLE
         targets = None
         if settings.style_loss == NEIGHBOURS:
-            targets = neighbour_search.find_targets(
-                graphs, inputs, tiling, anchor, last_round > 0
-            )
+            targets = neighbour_search.find_targets(graphs, inputs, tiling, anchor, last_round > 0)
         objective = Objective(graphs, inputs, tiling, targets, last_round > 0)
         del targets
         evaluations = minimise(objective, optimizer, image, state, costs)

@@ -171,9 +171,10 @@ class Settings:
         COST,
         "what of a layer is the style: gram, its Gram matrix; moments, that and the mean and "
         "standard deviation of each channel; wasserstein, its mean and covariance as a Gaussian; "
-        "neighbours (Kolkin et al. 2022), for every part of the picture the most similar part of the "
-        "style: takes no --style_layers, holds the content without a content cost, and has 160 epochs "
-        "of lbfgs from the content, over up to four scales and a last pass",
+        "neighbours (Kolkin et al. 2022), for each part of the picture the part of the style that is "
+        "most like it: no --style_layers, no content cost (alpha and content_layers do nothing), and "
+        "unless told otherwise 160 epochs of lbfgs from the content at up to four scales, of which "
+        "the last 25 draw the lines",
         Choice(STYLE_LOSSES),
     )
     network: str = setting(
@@ -208,8 +209,8 @@ class Settings:
     optimizer: str = setting(
         "adam",
         OPTIMISATION,
-        "lbfgs (limited-memory BFGS) reaches a far lower cost in as many iterations; --learning_rate "
-        "means adam",
+        "lbfgs (limited-memory BFGS) reaches a far lower cost in as many iterations; "
+        "--learning_rate means adam",
         Choice(tuple(OPTIMIZERS)),
     )
     learning_rate: float = setting(
@@ -333,7 +334,10 @@ class Settings:
         defaults |= {"preset": preset, **PRESETS[preset]}
         loss = parse_setting(specs["style_loss"], given.get("style_loss", defaults["style_loss"]))
         if loss == NEIGHBOURS:
-            defaults |= {**NEIGHBOUR_DEFAULTS, **{k: v for k, v in PRESETS[preset].items() if k == "epochs"}}
+            defaults |= {
+                **NEIGHBOUR_DEFAULTS,
+                **{k: v for k, v in PRESETS[preset].items() if k == "epochs"},
+            }
         if "learning_rate" in given:
             defaults["optimizer"] = "adam"  # the other one finds its own step size
         size = parse_setting(specs["image_size"], given.get("image_size", defaults["image_size"]))

@@ -31,12 +31,6 @@ class Cost(Protocol):
         counts; None for 1 everywhere.
         """
 
-    def target(self, mean: Sums) -> Any:
-        """The target of an image, from the mean of the styles; a tensor or a structure of them.
-
-        Not called where ``compares_positions``.
-        """
-
     def value(self, mean: Sums, target: Any) -> tf.Tensor:
         """The cost, a float32 scalar. target: None where ``compares_positions``."""
 
@@ -51,6 +45,13 @@ class Cost(Protocol):
         guide: tf.Tensor | None,
     ) -> tf.Tensor:
         """Gradient with respect to the activation, (1, h, w, C), from that of the sums."""
+
+
+class MeanCost(Cost, Protocol):
+    """A cost that does not compare positions."""
+
+    def target(self, mean: Sums) -> Any:
+        """The target of an image, from the mean of the styles; a tensor or a structure of them."""
 
 
 class PositionCost(Cost, Protocol):
@@ -68,9 +69,9 @@ class PositionCost(Cost, Protocol):
         """What of an activation can become a target, (1, h / cells, w / cells, C), rounded up."""
 
     def target_spec(self, dtype: tf.DType) -> Any:
-        """Shapes and dtypes of a target, a tensor or a structure of them, for a network of ``dtype``.
+        """Shapes and dtypes of a target, a tensor or a structure of them.
 
-        Tensors (1, None, None, ...) are cut to tiles as ``kept`` is; others are the same for all.
+        dtype: of the network. Tensors (1, None, None, ...) are cut to tiles as ``kept`` is; others are the same for all.
         """
 
 

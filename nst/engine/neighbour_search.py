@@ -1,12 +1,13 @@
 """Find the style feature that each position of a picture is to be painted after.
 
-Neural Neighbor Style Transfer, Kolkin et al. 2022 (arXiv:2203.13215). At every scale a feature is a
-hypercolumn: all convolutions of blocks 1 to 4, at a quarter of the resolution. In the last pass each
-convolution has features of its own, at its own resolution. The nearest is that of the largest
+Neural Neighbor Style Transfer, Kolkin et al. 2022 (arXiv:2203.13215). At every scale a feature is
+a hypercolumn: all convolutions of blocks 1 to 4, at a quarter of the resolution. In the last pass
+each convolution has features of its own, at its own resolution. The nearest is that of the largest
 cosine, picture and style each seen from its mean. The style is also seen in its quarter turns.
 """
 
 import hashlib
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -77,7 +78,7 @@ class Library(NamedTuple):
     """The features of a style, or of several together.
 
     matrix: (S, D) unit vectors seen from their mean, in the dtype of the search. directions: by key
-    of a term, (S, C) float32 unit vectors. shares: likewise, (S,): of the squared length of a whole
+    of a term, (S, C) unit vectors in the dtype of the network. shares: likewise, (S,): of the squared length of a whole
     feature.
     """
 
@@ -94,7 +95,7 @@ def columns(terms: Sequence[Term], last_pass: bool) -> list[Column]:
 
 
 def mixed_query(content: np.ndarray, picture: np.ndarray | None) -> np.ndarray:
-    """The picture to look for: of the content and the picture so far, with the content's details."""
+    """The picture to look for: the content, and the picture so far with the content's details."""
     if picture is None:
         return content
     height, width = content.shape[:2]
@@ -128,22 +129,20 @@ def find_targets(
     count = len(inputs.style_shares)
     targets: dict[str, NeighbourTarget] = {}
     for column, library in zip(columns(terms, last_pass), libraries):
-        shape = tuple(-(-side // column.pixels) for side in inputs.size)
+        shape = -(-inputs.size[0] // column.pixels), -(-inputs.size[1] // column.pixels)
         region, strength = np.zeros(shape, np.int64), np.ones(shape, np.float32)
         if guides:
             guide = guides[column.pixels]
             region, strength = guide.argmax(axis=2), guide.max(axis=2)
             strength = strength * np.array([s * count for s in inputs.style_shares])[region]
-        centres, chosen = [], np.zeros(shape, np.int64).reshape(-1)
-        start = 0
+        centre, chosen, start = np.zeros(1), np.zeros(math.prod(shape), np.int64), 0
         for number, style in enumerate(library):
             places = np.flatnonzero(region == number)
             if len(places):
-                centre, nearest = _nearest(column, kept, places, shape[1], style)
+                own, nearest = _nearest(column, kept, places, shape[1], style)
                 chosen[places] = start + nearest
-                centres.append((len(places), centre))
+                centre = centre + own * (len(places) / len(chosen))
             start += len(style.matrix)
-        centre = sum(n * c for n, c in centres) / sum(n for n, _ in centres)
         targets |= _gathered(column, library, chosen.reshape(shape), strength, centre, kept)
         for term in column.terms:
             del kept[term.key]  # free its memory
@@ -154,7 +153,7 @@ def _nearest(
     column: Column, kept: Kept, places: np.ndarray, width: int, style: Library
 ) -> tuple[np.ndarray, np.ndarray]:
     """The mean of the features at places, (D,) float32, and the number of the nearest of each."""
-    total, found = 0.0, []
+    total, found = np.zeros(1), []
     for part in _chunks(places):
         total = total + column.features(kept, part, width).sum(axis=0, dtype=np.float64)
     centre = (total / len(places)).astype(np.float32)
@@ -193,17 +192,21 @@ def _gathered(
         whole = np.empty(kept[term.key].shape, kept[term.key].dtype)
         height, width = whole.shape[1:3]
         # An odd last row or column stands twice, which leaves the mean as it is.
-        odd = [(0, spread * n - m) for n, m in zip((height, width), chosen.shape)]
+        rows_missing, columns_missing = (
+            spread * height - len(chosen),
+            spread * width - chosen.shape[1],
+        )
+        odd = [(0, rows_missing), (0, columns_missing)]
         places, weights = (np.pad(array, odd, "edge") for array in (chosen, weight * strength))
         step = max(1, ROWS // 8)
         for top in range(0, height, step):
             rows = slice(top * spread, (top + step) * spread)
-            part = directions[places[rows]] * weights[rows, :, np.newaxis]
+            part = directions[places[rows]].astype(np.float32) * weights[rows, :, np.newaxis]
             if spread > 1:
                 part = part.reshape(-1, spread, width, spread, part.shape[2]).mean(axis=(1, 3))
             whole[0, top : top + step] = part
-        own = np.zeros(whole.shape[3], np.float32) if column.joint else centre
-        targets[term.key] = NeighbourTarget(whole, own.astype(np.float32))
+        seen_from = np.zeros(whole.shape[3]) if column.joint else centre
+        targets[term.key] = NeighbourTarget(whole, seen_from.astype(np.float32))
     return targets
 
 
@@ -247,32 +250,33 @@ def _make_libraries(
     if not inputs.content_masks:
         parts = [
             [
-                {key: sum((style[i][key] for style in parts), []) for key in parts[0][i]}
+                {
+                    key: list(itertools.chain(*(style[i][key] for style in parts)))
+                    for key in parts[0][i]
+                }
                 for i in range(len(wanted))
             ]
         ]
-    reduced = graphs.network.dtype == tf.bfloat16
-    dtype = tf.bfloat16 if reduced else tf.float32
     return [
         [
-            _library(column, {k: np.concatenate(v) for k, v in style[i].items()}, dtype)
+            _library(column, {k: np.concatenate(v) for k, v in style[i].items()}, graphs)
             for style in parts
         ]
         for i, column in enumerate(wanted)
     ]
 
 
-def _library(column: Column, parts: Mapping[str, np.ndarray], dtype: tf.DType) -> Library:
+def _library(column: Column, parts: Mapping[str, np.ndarray], graphs: TileGraphs) -> Library:
     """parts: (S, C) float32 of each term."""
+    own = graphs.network.dtype
+    dtype = tf.bfloat16 if own == tf.bfloat16 else tf.float32  # of the search
     keys = [term.key for term in column.terms]
     if not column.joint:
         (key,) = keys
         unit = _unit(parts[key] - parts[key].mean(axis=0, dtype=np.float64).astype(np.float32))
         ones = np.ones(len(unit), np.float32)
-        return Library(tf.cast(unit, dtype), {key: unit}, {key: ones})
-    divided = [
-        parts[term.key] / np.float32(channels(term.layer)) for term in column.terms
-    ]
+        return Library(tf.cast(unit, dtype), {key: unit.astype(own.as_numpy_dtype)}, {key: ones})
+    divided = [parts[term.key] / np.float32(channels(term.layer)) for term in column.terms]
     squares = {key: np.square(part).sum(axis=1) for key, part in zip(keys, divided)}
     total = np.maximum(sum(squares.values()), np.float32(1e-20))
     matrix = np.concatenate(divided, axis=1)
@@ -280,7 +284,7 @@ def _library(column: Column, parts: Mapping[str, np.ndarray], dtype: tf.DType) -
     matrix -= matrix.mean(axis=0, dtype=np.float64).astype(np.float32)
     return Library(
         tf.cast(_unit(matrix), dtype),
-        {key: _unit(parts[key]) for key in keys},
+        {key: _unit(parts[key]).astype(own.as_numpy_dtype) for key in keys},
         {key: square / total for key, square in squares.items()},
     )
 
@@ -300,23 +304,15 @@ def _style_places(
     """
     possible: list[list[list[np.ndarray]]] = []
     for number, style in enumerate(inputs.styles):
-        guides = mask_pyramid(inputs.style_masks[number : number + 1])
         turns = []
         for turn in range(TURNS):
+            masks = [np.rot90(mask, turn) for mask in inputs.style_masks[number : number + 1]]
+            size, guides = np.rot90(style, turn).shape[:2], mask_pyramid(masks)
             found = []
             for column in wanted:
-                shape = tuple(-(-side // column.pixels) for side in style.shape[:2])
-                inside = np.ones(shape, bool)
+                inside = np.ones([-(-side // column.pixels) for side in size], bool)
                 if guides:
-                    guide = guides[column.pixels][:, :, 0]
-                    inside = guide >= guide.max() / 2
-                if turn % 2 and not guides:
-                    inside = np.ones(shape[::-1], bool)
-                elif guides:
-                    # The turned picture has its own cells where a side is odd.
-                    own = tuple(-(-side // column.pixels) for side in style.shape[:2][::-1])
-                    turned = np.rot90(inside, turn)
-                    inside = turned[: own[0], : own[1]] if turn % 2 else turned
+                    inside = guides[column.pixels][:, :, 0] >= guides[column.pixels].max() / 2
                 found.append(np.flatnonzero(inside))
             turns.append(found)
         possible.append(turns)
@@ -328,11 +324,11 @@ def _style_places(
         else:
             total = min([most, *(n / share for n, share in zip(available, shares))])
             wishes = [max(1, math.floor(total * share)) for share in shares]
-        for turns, wish, count in zip(possible, wishes, available):
-            for turn in turns:
-                wanted_here = max(1, round(wish * len(turn[i]) / count))
-                if wanted_here < len(turn[i]):
-                    turn[i] = np.sort(random.choice(turn[i], wanted_here, replace=False))
+        for of_style, wish, count in zip(possible, wishes, available):
+            for places in of_style:
+                taken = max(1, round(wish * len(places[i]) / count))
+                if taken < len(places[i]):
+                    places[i] = np.sort(random.choice(places[i], taken, replace=False))
     return possible
 
 
@@ -342,9 +338,7 @@ def _measure(graphs: TileGraphs, picture: np.ndarray, tiling: Tiling, last_pass:
     kept: Kept = {}
     stage_input = extend(picture, graphs.border)
     for stage_tiling in tiling.stages(graphs.network.layers):
-        stage = Stage(
-            graphs, stage_tiling, (height, width), (1.0,), {}, last_pass=last_pass
-        )
+        stage = Stage(graphs, stage_tiling, (height, width), (1.0,), {}, last_pass=last_pass)
         of_stage, stage_input = stage.activations(stage_input)
         kept |= of_stage
     return kept

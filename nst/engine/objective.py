@@ -63,9 +63,7 @@ class Objective:
         if not self.style_means:  # nothing is measured by regions
             region_weights, guides = (1.0,), {}
         self._stages = [
-            Stage(
-                graphs, stage, inputs.size, region_weights, guides, self.style_means, last_pass
-            )
+            Stage(graphs, stage, inputs.size, region_weights, guides, self.style_means, last_pass)
             for stage in stages
         ]
         if targets is not None:

@@ -176,7 +176,7 @@ class LBFGSState(NamedTuple):
 
 
 def curvature_of(state: Any) -> LBFGSState | None:
-    """The curvature of a state of L-BFGS alone, to start from with a cost that is nearly the same."""
+    """The curvature of a state of L-BFGS, to start from with a cost that is nearly the same."""
     if not isinstance(state, LBFGSState):
         return None
     return LBFGSState(pairs=state.pairs, remembered=state.remembered)

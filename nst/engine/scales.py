@@ -3,8 +3,8 @@
 The network sees some 150 pixels at once, so strokes that it can paint are small in a large picture.
 Painted small first, they grow with the picture, and the finer scales add what they see.
 
-With the style loss ``neighbours`` the last pass at full size follows in rounds, each of which counts
-as a scale: it looks for its own targets.
+With the style loss ``neighbours`` the last pass at full size follows in rounds, each of which
+counts as a scale: it looks for its own targets.
 """
 
 import math

@@ -54,7 +54,9 @@ class Stage:
         for key, layer in self._layer_of.items():
             shape = self._shape(layer, self._means_over.get(key, 1))
             positions[key] = tf.constant(float(math.prod(shape[:2])))
-        step = max([self.graph.grid[self._layer_of[k]] * n for k, n in self._means_over.items()] or [1])
+        step = max(
+            [self.graph.grid[self._layer_of[k]] * n for k, n in self._means_over.items()] or [1]
+        )
         if any(span % step for tile in self.tiles for span in tile.inside[:2]):
             raise ValueError(f"the tiles of a stage lie on no grid of {step}, which a cost needs")
         for layer in dict.fromkeys(term.layer for term in self.graph.mean_terms):

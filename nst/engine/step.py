@@ -40,8 +40,8 @@ class Position:
     state: of the optimizer, which holds the image. Its arrays are never changed, so that a position
         can be saved at any time. None where the position is not to be saved (from a worker of a
         cluster).
-    anchor: (H, W, 3) float32, the picture at the start of the scale, where J depends on it: in a run
-        with the style loss ``neighbours``, after the first scale. None for others.
+    anchor: (H, W, 3) float32, the picture at the start of the scale, where J depends on it: in a
+        run with the style loss ``neighbours``, after the first scale. None for others.
     """
 
     iteration: int

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol, cast
 
 import tensorflow as tf
 
-from nst.engine.cost_protocols import PositionCost, Sums, Term, TotalCost
+from nst.engine.cost_protocols import MeanCost, PositionCost, Sums, Term, TotalCost
 from nst.engine.tiling import grid
 from nst.vgg.layers import channels
 
@@ -185,7 +185,7 @@ class TileGraph:
                 position_cost(term).target_spec(tf.float32),
             )
         sums = term.cost.sums(position, target, None)
-        structure = term.cost.target(sums) if of_target else sums
+        structure = mean_cost(term).target(sums) if of_target else sums
         shape = () if regions is None else (regions,)
         return tf.nest.map_structure(lambda t: tf.TensorSpec(shape + t.shape, t.dtype), structure)
 
@@ -194,7 +194,7 @@ class TileGraph:
         regions = range(len(self.region_weights))
         return {
             term.key: _stacked(
-                [term.cost.target(_region(means[term.key], region)) for region in regions]
+                [mean_cost(term).target(_region(means[term.key], region)) for region in regions]
             )
             for term in self.mean_terms
         }
@@ -407,6 +407,12 @@ class TileGraph:
             [activations[name] for name in gradients], x, output_gradients=list(gradients.values())
         )
         return gradient if scale is None else tf.cast(gradient, tf.float32) / scale
+
+
+def mean_cost(term: Term) -> MeanCost:
+    """The cost of a term that does not compare positions."""
+    assert not term.cost.compares_positions
+    return cast(MeanCost, term.cost)
 
 
 def position_cost(term: Term) -> PositionCost:
