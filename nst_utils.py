@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nst.engine import colours, neighbour_search, precision
+from nst.engine import colours, hypercolumns, neighbour_search, precision
 from nst.engine.borders import border_width
 from nst.engine.cost_protocols import Cost, Term
 from nst.engine.evaluation import Evaluation
@@ -45,7 +45,7 @@ from nst.engine.scales import last_rounds, scale_factors, scale_iterations
 from nst.engine.step import Costs, Position, Step
 from nst.engine.style_costs import MomentsCost, WassersteinCost
 from nst.engine.tile_graph import TileGraphs
-from nst.engine.tiling import WHOLE
+from nst.engine.tiling import WHOLE, Tiling
 from nst.errors import DivergedError, UsageError
 from nst.pictures.resize import resize
 from nst.settings import NEIGHBOURS, START_WORDS, Settings
@@ -322,15 +322,13 @@ class TotalCost:
 
         def terms(blocks: Sequence[int], cells: Mapping[int, int]) -> tuple[Term, ...]:
             costs = {
-                layer: NeighbourCost(channels(layer), cells.get(neighbour_search.block(layer), 1))
+                layer: NeighbourCost(channels(layer), cells.get(hypercolumns.block(layer), 1))
                 for layer in self.style_layers
-                if neighbour_search.block(layer) in blocks
+                if hypercolumns.block(layer) in blocks
             }
             return tuple(Term("style", layer, cost, 1.0, beta) for layer, cost in costs.items())
 
-        return terms(neighbour_search.BLOCKS, neighbour_search.CELLS), terms(
-            neighbour_search.LAST_BLOCKS, {}
-        )
+        return terms(hypercolumns.BLOCKS, hypercolumns.CELLS), terms(hypercolumns.LAST_BLOCKS, {})
 
     def costs(self, values: Mapping[str, float], image_cost: float) -> Costs:
         """J and its parts. values: share * cost of each term, by key; image_cost: J_tv."""
@@ -352,6 +350,25 @@ def build_graphs(weights: Weights, settings: Settings, dtype: tf.DType = tf.floa
     network = build_vgg(weights, settings, dtype)
     border = border_width(settings.padding, network.layers)
     return TileGraphs(network, TotalCost(settings), border)
+
+
+def make_objective(
+    graphs: TileGraphs,
+    inputs: TransferInputs,
+    tiling: Tiling,
+    settings: Settings,
+    anchor: np.ndarray | None = None,
+    last_pass: bool = False,
+) -> Objective:
+    """Return J of ``settings`` for pictures of the size of ``inputs``.
+
+    anchor: with ``neighbours``, the picture (H, W, 3) whose positions look for their features
+    beside the content's, None at the first scale; in the last pass (last_pass) in its place.
+    """
+    targets = None
+    if settings.style_loss == NEIGHBOURS:
+        targets = neighbour_search.find_targets(graphs, inputs, tiling, anchor, last_pass)
+    return Objective(graphs, inputs, tiling, targets, last_pass)
 
 
 # --- The start image ---------------------------------------------------------------------------
@@ -503,11 +520,7 @@ def transfer_style(
             state, costs, anchor = position.state, position.costs, position.anchor
             image = optimizer.trial(state)
         tiling = tilings[scale - 1] if tilings else WHOLE
-        targets = None
-        if settings.style_loss == NEIGHBOURS:
-            targets = neighbour_search.find_targets(graphs, inputs, tiling, anchor, last_round > 0)
-        objective = Objective(graphs, inputs, tiling, targets, last_round > 0)
-        del targets
+        objective = make_objective(graphs, inputs, tiling, settings, anchor, last_round > 0)
         evaluations = minimise(objective, optimizer, image, state, costs)
         del image, state  # free their memory
         for iteration in iterations:

@@ -171,10 +171,9 @@ class Settings:
         COST,
         "what of a layer is the style: gram, its Gram matrix; moments, that and the mean and "
         "standard deviation of each channel; wasserstein, its mean and covariance as a Gaussian; "
-        "neighbours (Kolkin et al. 2022), for each part of the picture the part of the style that is "
-        "most like it: no --style_layers, no content cost (alpha and content_layers do nothing), and "
-        "unless told otherwise 160 epochs of lbfgs from the content at up to four scales, of which "
-        "the last 25 draw the lines",
+        "neighbours (Kolkin et al. 2022), for each part of the picture the most similar part of "
+        "the style: in layers of its own, without a content cost, and if not told otherwise by 160 "
+        "epochs of lbfgs from the content, over up to four scales and a last pass",
         Choice(STYLE_LOSSES),
     )
     network: str = setting(

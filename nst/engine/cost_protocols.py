@@ -71,7 +71,8 @@ class PositionCost(Cost, Protocol):
     def target_spec(self, dtype: tf.DType) -> Any:
         """Shapes and dtypes of a target, a tensor or a structure of them.
 
-        dtype: of the network. Tensors (1, None, None, ...) are cut to tiles as ``kept`` is; others are the same for all.
+        dtype: of the network. Tensors (1, None, None, ...) are cut to tiles as ``kept`` is; others
+        are the same for all.
         """
 
 

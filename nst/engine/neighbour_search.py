@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from nst.engine.borders import extend
 from nst.engine.cost_protocols import Term
+from nst.engine.hypercolumns import FINE, MOST_FEATURES, MOST_LAST_FEATURES, TURNS, block
 from nst.engine.inputs import TransferInputs
 from nst.engine.masks import mask_pyramid
 from nst.engine.neighbour_cost import NeighbourTarget
@@ -27,22 +28,10 @@ from nst.engine.tiling import Tiling
 from nst.pictures.resize import resize
 from nst.vgg.layers import channels
 
-BLOCKS = (1, 2, 3, 4)  # of the network, whose convolutions are compared
-LAST_BLOCKS = (2, 3, 4)  # likewise, in the last pass: block 1 adds little but grain
-CELLS = {1: 4, 2: 2, 3: 1, 4: 1}  # of each block, that a position of a hypercolumn is the mean of
-FINE = 4  # pixels along a position of a hypercolumn
-TURNS = 4  # of a style, by 90 degrees
-MOST_FEATURES = 16384  # of all styles and turns, among which a hypercolumn is looked for
-MOST_LAST_FEATURES = 3600  # likewise in the last pass, of each layer
 CONTENT_SHARE = 0.75  # of the picture to look for; the rest is the picture so far
 QUERIES = 1024  # looked for at once
 
 Kept = dict[str, np.ndarray]  # (1, h, w, C) by the key of a term
-
-
-def block(layer: str) -> int:
-    """The block of a convolution."""
-    return int(layer.removeprefix("conv")[0])
 
 
 class Column(NamedTuple):
@@ -78,8 +67,8 @@ class Library(NamedTuple):
     """The features of a style, or of several together.
 
     matrix: (S, D) unit vectors seen from their mean, in the dtype of the search. directions: by key
-    of a term, (S, C) unit vectors in the dtype of the network. shares: likewise, (S,): of the squared length of a whole
-    feature.
+    of a term, (S, C) unit vectors in the dtype of the network. shares: likewise, (S,): of the
+    squared length of a whole feature.
     """
 
     matrix: tf.Tensor
@@ -189,8 +178,8 @@ def _gathered(
         shares = np.concatenate([style.shares[term.key] for style in library])
         weight = np.float32(shares[chosen].mean(dtype=np.float64))
         spread = column.spread(term)
-        whole = np.empty(kept[term.key].shape, kept[term.key].dtype)
-        height, width = whole.shape[1:3]
+        _, height, width, depth = kept[term.key].shape
+        whole = np.empty((1, height, width, depth), kept[term.key].dtype)
         # An odd last row or column stands twice, which leaves the mean as it is.
         rows_missing, columns_missing = (
             spread * height - len(chosen),
@@ -203,9 +192,9 @@ def _gathered(
             rows = slice(top * spread, (top + step) * spread)
             part = directions[places[rows]].astype(np.float32) * weights[rows, :, np.newaxis]
             if spread > 1:
-                part = part.reshape(-1, spread, width, spread, part.shape[2]).mean(axis=(1, 3))
+                part = part.reshape(-1, spread, width, spread, depth).mean(axis=(1, 3))
             whole[0, top : top + step] = part
-        seen_from = np.zeros(whole.shape[3]) if column.joint else centre
+        seen_from = np.zeros(depth) if column.joint else centre
         targets[term.key] = NeighbourTarget(whole, seen_from.astype(np.float32))
     return targets
 
