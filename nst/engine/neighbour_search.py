@@ -9,7 +9,7 @@ cosine, picture and style each seen from its mean. The style is also seen in its
 import hashlib
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -52,15 +52,15 @@ class Column(NamedTuple):
         """Features (n, D) float32 of places, numbers of positions in rows of ``width``."""
         parts = []
         for term in self.terms:
-            part = self.part(kept, term, places, width)
+            part = self.part(kept, term, places, width).astype(np.float32)
             parts.append(part / np.float32(channels(term.layer)) if self.joint else part)
         return np.concatenate(parts, axis=1)
 
     def part(self, kept: Kept, term: Term, places: np.ndarray, width: int) -> np.ndarray:
-        """What a term keeps of places, (n, C) float32."""
+        """What a term keeps of places, (n, C)."""
         rows, columns = np.divmod(places, width)
         spread = self.spread(term)
-        return kept[term.key][0, rows // spread, columns // spread].astype(np.float32)
+        return kept[term.key][0, rows // spread, columns // spread]
 
 
 class Library(NamedTuple):
@@ -247,40 +247,49 @@ def _make_libraries(
             ]
         ]
     return [
-        [
-            _library(column, {k: np.concatenate(v) for k, v in style[i].items()}, graphs)
-            for style in parts
-        ]
-        for i, column in enumerate(wanted)
+        [_library(column, style[i], graphs) for style in parts] for i, column in enumerate(wanted)
     ]
 
 
-def _library(column: Column, parts: Mapping[str, np.ndarray], graphs: TileGraphs) -> Library:
-    """parts: (S, C) float32 of each term."""
-    own = graphs.network.dtype
-    dtype = tf.bfloat16 if own == tf.bfloat16 else tf.float32  # of the search
-    keys = [term.key for term in column.terms]
-    if not column.joint:
-        (key,) = keys
-        unit = _unit(parts[key] - parts[key].mean(axis=0, dtype=np.float64).astype(np.float32))
-        ones = np.ones(len(unit), np.float32)
-        return Library(tf.cast(unit, dtype), {key: unit.astype(own.as_numpy_dtype)}, {key: ones})
-    divided = [parts[term.key] / np.float32(channels(term.layer)) for term in column.terms]
-    squares = {key: np.square(part).sum(axis=1) for key, part in zip(keys, divided)}
+def _library(column: Column, parts: dict[str, list[np.ndarray]], graphs: TileGraphs) -> Library:
+    """parts: (S, C) of each term, in pieces; taken out to free their memory."""
+    own = graphs.network.dtype.as_numpy_dtype
+    dtype = tf.bfloat16 if graphs.network.dtype == tf.bfloat16 else tf.float32  # of the search
+    depths = [channels(term.layer) for term in column.terms]
+    count = sum(map(len, parts[column.terms[0].key]))
+    matrix = np.empty((count, sum(depths)), np.float32)
+    directions, squares = {}, {}
+    for term, depth, end in zip(column.terms, depths, itertools.accumulate(depths)):
+        part = np.concatenate(parts.pop(term.key)).astype(np.float32)
+        here = matrix[:, end - depth : end]
+        np.divide(part, np.float32(depth if column.joint else 1), out=here)
+        squares[term.key] = _squares(here)
+        if not column.joint:  # each is seen from the mean
+            part -= _mean(part)
+        _scale_to_unit(part)
+        directions[term.key] = part.astype(own)
+    matrix -= _mean(matrix)
+    _scale_to_unit(matrix)
     total = np.maximum(sum(squares.values()), np.float32(1e-20))
-    matrix = np.concatenate(divided, axis=1)
-    del divided
-    matrix -= matrix.mean(axis=0, dtype=np.float64).astype(np.float32)
     return Library(
-        tf.cast(_unit(matrix), dtype),
-        {key: _unit(parts[key]).astype(own.as_numpy_dtype) for key in keys},
+        tf.constant(matrix.astype(dtype.as_numpy_dtype)),
+        directions,
         {key: square / total for key, square in squares.items()},
     )
 
 
-def _unit(rows: np.ndarray) -> np.ndarray:
-    lengths = np.sqrt(np.square(rows).sum(axis=1, keepdims=True))
-    return rows / np.maximum(lengths, np.float32(1e-10))
+def _mean(rows: np.ndarray) -> np.ndarray:
+    return rows.mean(axis=0, dtype=np.float64).astype(np.float32)
+
+
+def _squares(rows: np.ndarray) -> np.ndarray:
+    """Squared lengths."""
+    return np.einsum("ij,ij->i", rows, rows)
+
+
+def _scale_to_unit(rows: np.ndarray) -> None:
+    """Scale rows to the length 1, in place."""
+    rows /= np.maximum(np.sqrt(_squares(rows)), np.float32(1e-10))[:, np.newaxis]
 
 
 def _style_places(
