@@ -359,3 +359,19 @@ def test_other_dtypes(vgg19, graphs, temple, harbour, dtype):
     assert costs.total == pytest.approx(exact.total, rel=0.02)
     cosine = np.sum(gradient * other) / np.linalg.norm(gradient) / np.linalg.norm(other)
     assert cosine > 0.95
+
+
+def test_the_command_line_says_what_it_does(nst, pair, tmp_path):
+    options = ("--style_loss", "neighbours", "--image_size", 48, "--epochs", 9, "--alpha", 5)
+    done = nst(*pair, *options, "--scales", 2, "--precision", "float32")
+    assert done.code == 0, done.err
+    assert "alpha: no effect, as neighbours has no content cost" in done.err
+    assert "24 x 16, 48 x 32, and 1 last ones, up to iterations" in done.err
+    folder = tmp_path / "output/photo__painting"
+    head, *rows = (folder / "costs.csv").read_text().splitlines()
+    assert head.startswith("iteration,scale")
+    assert [row.split(",")[1] for row in rows][-1] == "3"
+    assert (folder / "generated_image.png").exists()
+    refused = nst(*pair, *options, "--style_layers", "conv1_1")
+    assert refused.code == 2
+    assert "blocks 1 to 4" in refused.err
