@@ -18,29 +18,37 @@ paper's N_l is C, its M_l is h w, and its F (N, M) is the transpose of F (h w, C
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from nst.engine import colours, precision
+from nst.engine import colours, hypercolumns, neighbour_search, precision
 from nst.engine.borders import border_width
-from nst.engine.cost_protocols import Cost, Term
+from nst.engine.cost_protocols import MeanCost, Term
 from nst.engine.evaluation import Evaluation
 from nst.engine.inputs import TransferInputs, prepare_inputs
+from nst.engine.neighbour_cost import NeighbourCost
 from nst.engine.objective import Objective
-from nst.engine.optimizers import Optimizer, OptimizerState, optimizer_class, taken_image
+from nst.engine.optimizers import (
+    LBFGS,
+    Optimizer,
+    OptimizerState,
+    curvature_of,
+    optimizer_class,
+    taken_image,
+)
 from nst.engine.products import channel_products, products_gradient
 from nst.engine.rows import row_blocks
-from nst.engine.scales import scale_factors, scale_iterations
+from nst.engine.scales import last_rounds, scale_factors, scale_iterations
 from nst.engine.step import Costs, Position, Step
 from nst.engine.style_costs import MomentsCost, WassersteinCost
 from nst.engine.tile_graph import TileGraphs
-from nst.engine.tiling import WHOLE
+from nst.engine.tiling import WHOLE, Tiling
 from nst.errors import DivergedError, UsageError
 from nst.pictures.resize import resize
-from nst.settings import START_WORDS, Settings
+from nst.settings import NEIGHBOURS, START_WORDS, Settings
 from nst.vgg.layers import channels, layers_up_to
 from nst.vgg.weights import Weights
 
@@ -136,19 +144,25 @@ class ContentCost:
 
     channels: int
     compares_positions = True
+    cells = 1
 
     @property
     def scale(self) -> float:
         """1/(4 C)."""
         return 1 / (4 * self.channels)
 
+    def target_spec(self, dtype: tf.DType) -> tf.TensorSpec:
+        """The content's activation, (1, h, w, C)."""
+        return tf.TensorSpec((1, None, None, self.channels), dtype)
+
+    def kept(self, F: tf.Tensor) -> tf.Tensor:
+        """An activation as it is."""
+        return F
+
     def sums(self, F: tf.Tensor, P: tf.Tensor, guide: tf.Tensor | None = None) -> tf.Tensor:
         """Sum of the squared differences to the content, a scalar."""
         difference = tf.cast(F, tf.float32) - tf.cast(P, tf.float32)  # (1, h, w, C)
         return tf.reduce_sum(tf.square(difference))
-
-    def target(self, mean: tf.Tensor) -> None:
-        """None: the target of a position is the content's activation there."""
 
     def value(self, mean: tf.Tensor, target: None = None) -> tf.Tensor:
         """J_content of the layer, a scalar. mean: ``sums`` divided by h w."""
@@ -226,7 +240,7 @@ class StyleCost:
 
 
 # Word of --style_loss -> cost of a layer.
-STYLE_COSTS: dict[str, Callable[[int], Cost]] = {
+STYLE_COSTS: dict[str, Callable[[int], MeanCost]] = {
     "gram": StyleCost,
     "moments": MomentsCost,
     "wasserstein": WassersteinCost,
@@ -290,6 +304,11 @@ class TotalCost:
             Term("content", layer, ContentCost(channels(layer)), share, self.weights["content"])
             for layer, share in settings.used_content_layers
         ]
+        self.style_layers = [layer for layer, _ in settings.used_style_layers]
+        self.last_terms: tuple[Term, ...] = ()
+        if settings.style_loss == NEIGHBOURS:
+            self.terms, self.last_terms = self._neighbour_terms()
+            return
         style_cost = STYLE_COSTS[settings.style_loss]
         style = [
             Term("style", layer, style_cost(channels(layer)), share, self.weights["style"])
@@ -297,14 +316,28 @@ class TotalCost:
         ]
         self.terms = (*content, *style)
 
+    def _neighbour_terms(self) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
+        """The terms of the scales, whose targets hold their weights, and those of the last pass."""
+        beta = self.weights["style"]
+
+        def terms(blocks: Sequence[int], cells: Mapping[int, int]) -> tuple[Term, ...]:
+            costs = {
+                layer: NeighbourCost(channels(layer), cells.get(hypercolumns.block(layer), 1))
+                for layer in self.style_layers
+                if hypercolumns.block(layer) in blocks
+            }
+            return tuple(Term("style", layer, cost, 1.0, beta) for layer, cost in costs.items())
+
+        return terms(hypercolumns.BLOCKS, hypercolumns.CELLS), terms(hypercolumns.LAST_BLOCKS, {})
+
     def costs(self, values: Mapping[str, float], image_cost: float) -> Costs:
         """J and its parts. values: share * cost of each term, by key; image_cost: J_tv."""
-        content, style_layers = 0.0, dict[str, float]()
-        for term in self.terms:
+        content, style_layers = 0.0, dict.fromkeys(self.style_layers, 0.0)
+        terms = self.terms if self.terms[0].key in values else self.last_terms
+        for term in terms:
             if term.part == "content":
                 content += values[term.key]
             else:
-                style_layers.setdefault(term.layer, 0.0)
                 style_layers[term.layer] += values[term.key]
         style = sum(style_layers.values(), 0.0)
         total = self.weights["content"] * content + self.weights["style"] * style
@@ -317,6 +350,25 @@ def build_graphs(weights: Weights, settings: Settings, dtype: tf.DType = tf.floa
     network = build_vgg(weights, settings, dtype)
     border = border_width(settings.padding, network.layers)
     return TileGraphs(network, TotalCost(settings), border)
+
+
+def make_objective(
+    graphs: TileGraphs,
+    inputs: TransferInputs,
+    tiling: Tiling,
+    settings: Settings,
+    anchor: np.ndarray | None = None,
+    last_pass: bool = False,
+) -> Objective:
+    """Return J of ``settings`` for pictures of the size of ``inputs``.
+
+    anchor: with ``neighbours``, the picture (H, W, 3) whose positions look for their features
+    beside the content's, None at the first scale; in the last pass (last_pass) in its place.
+    """
+    targets = None
+    if settings.style_loss == NEIGHBOURS:
+        targets = neighbour_search.find_targets(graphs, inputs, tiling, anchor, last_pass)
+    return Objective(graphs, inputs, tiling, targets, last_pass)
 
 
 # --- The start image ---------------------------------------------------------------------------
@@ -356,9 +408,19 @@ def start_image(
 # --- The optimizer and the loop ----------------------------------------------------------------
 
 
-def build_optimizer(settings: Settings, size: tuple[int, int]) -> Optimizer:
+# Of the first step with the style loss ``neighbours``, at a scale and in the last pass, as
+# LBFGS.first: longer ones leave noise, or are rejected.
+FIRST_STEPS = (0.02, 0.004)
+
+
+def build_optimizer(
+    settings: Settings, size: tuple[int, int], last_pass: bool = False
+) -> Optimizer:
     """Return the optimizer of ``settings`` for images of ``size``, (height, width)."""
-    return optimizer_class(settings.optimizer).create(settings, size)
+    optimizer = optimizer_class(settings.optimizer).create(settings, size)
+    if settings.style_loss == NEIGHBOURS and isinstance(optimizer, LBFGS):
+        optimizer = replace(optimizer, first=FIRST_STEPS[last_pass])
+    return optimizer
 
 
 def minimise(
@@ -438,20 +500,27 @@ def transfer_style(
             continue  # this scale was finished
         inputs = full.scaled(factor)
         tilings = evaluation.tilings if evaluation else ()
-        objective = Objective(graphs, inputs, tilings[scale - 1] if tilings else WHOLE)
         scaled_content = None if content is None else resize(content, inputs.size)
         # A new state for each scale: one that was carried over, resized, made L-BFGS three times
         # worse after as many iterations, and Adam one and a half times.
-        optimizer = build_optimizer(settings, inputs.size)
-        state, costs = None, None
+        last_round = scale - (len(factors) - last_rounds(settings))  # of the last pass, or < 1
+        optimizer = build_optimizer(settings, inputs.size, last_round > 0)
+        state: Any = None
+        costs, anchor = None, None
         if position is None:
             image = start_image(inputs, weights.mean, settings, start)
         elif position.scale < scale:
             image = resize(taken_image(position.state), inputs.size)
+            if settings.style_loss == NEIGHBOURS:
+                anchor = image
+            if last_round > 1:  # the cost differs little from that of the round before
+                state = curvature_of(position.state)
         else:
             iterations = range(position.iteration + 1, iterations.stop)
-            state, costs = position.state, position.costs
+            state, costs, anchor = position.state, position.costs, position.anchor
             image = optimizer.trial(state)
+        tiling = tilings[scale - 1] if tilings else WHOLE
+        objective = make_objective(graphs, inputs, tiling, settings, anchor, last_round > 0)
         evaluations = minimise(objective, optimizer, image, state, costs)
         del image, state  # free their memory
         for iteration in iterations:
@@ -459,7 +528,7 @@ def transfer_style(
             if not math.isfinite(costs.total):
                 raise _diverged(settings, graphs.network.dtype, iteration)
             picture = colours.restore(taken_image(state), scaled_content, settings.preserve_colors)
-            position = Position(iteration, scale, time.perf_counter() - began, costs, state)
+            position = Position(iteration, scale, time.perf_counter() - began, costs, state, anchor)
             yield Step(position, settings.epochs, len(factors), picture)
         del objective, evaluations  # free their memory for the next scale
 

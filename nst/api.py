@@ -21,7 +21,7 @@ from nst.runs.session import Session, open_session
 from nst.settings import Settings
 from nst.vgg import weights as weight_files
 from nst.vgg.weights import Weights
-from nst_utils import build_graphs
+from nst_utils import build_graphs, make_objective
 
 Say = Callable[[str], None]
 
@@ -65,7 +65,7 @@ def build_objective(
     """
     settings = settings or Settings()
     inputs = prepare_inputs(content, style, settings, content_masks, style_masks)
-    return Objective(build_graphs(weights, settings, dtype), inputs, tiling)
+    return make_objective(build_graphs(weights, settings, dtype), inputs, tiling, settings)
 
 
 class NeuralStyleTransfer:

@@ -24,7 +24,7 @@ from nst.parsers import (
     switch,
 )
 from nst.presets import PRESETS
-from nst.vgg.layers import NETWORKS
+from nst.vgg.layers import NETWORKS, convolutions
 
 PICTURES, COST, OPTIMISATION, MACHINE, OUTPUT, MANY = GROUPS = (
     "Pictures",
@@ -38,7 +38,10 @@ PICTURES, COST, OPTIMISATION, MACHINE, OUTPUT, MANY = GROUPS = (
 START_WORDS = ("noisy_content", "content", "noise", "style")
 WEIGHT = Number(float, 0, 1e12)
 OUTPUT_FORMATS = ("png", "jpg", "webp", "tif")
-STYLE_LOSSES = ("gram", "moments", "wasserstein")  # costs in nst_utils.STYLE_COSTS
+NEIGHBOURS = "neighbours"
+# The costs of the others are in nst_utils.STYLE_COSTS.
+STYLE_LOSSES = ("gram", "moments", "wasserstein", NEIGHBOURS)
+NEIGHBOUR_DEFAULTS = {"epochs": 160, "optimizer": "lbfgs", "init": "content", "scales": "auto"}
 ANIMATIONS = ("gif", "mp4")
 LIVE_PORT = 8765  # of --live, if it is free
 # Word of --optimizer -> class in nst/engine/optimizers.py: the one line that a new optimizer needs
@@ -168,7 +171,10 @@ class Settings:
         "gram",
         COST,
         "what of a layer is the style: gram, its Gram matrix; moments, that and the mean and "
-        "standard deviation of each channel; wasserstein, its mean and covariance as a Gaussian",
+        "standard deviation of each channel; wasserstein, its mean and covariance as a Gaussian; "
+        "neighbours (Kolkin et al. 2022), for each part of the picture the most similar part of "
+        "the style: in layers of its own, without a content cost, and if not told otherwise by 160 "
+        "epochs of lbfgs from the content, over up to four scales and a last pass",
         Choice(STYLE_LOSSES),
     )
     network: str = setting(
@@ -326,6 +332,12 @@ class Settings:
         preset = parse_setting(specs["preset"], given.get("preset", specs["preset"].default))
         defaults = {name: spec.default for name, spec in specs.items()}
         defaults |= {"preset": preset, **PRESETS[preset]}
+        loss = parse_setting(specs["style_loss"], given.get("style_loss", defaults["style_loss"]))
+        if loss == NEIGHBOURS:
+            defaults |= {
+                **NEIGHBOUR_DEFAULTS,
+                **{k: v for k, v in PRESETS[preset].items() if k == "epochs"},
+            }
         if "learning_rate" in given:
             defaults["optimizer"] = "adam"  # the other one finds its own step size
         size = parse_setting(specs["image_size"], given.get("image_size", defaults["image_size"]))
@@ -349,6 +361,26 @@ class Settings:
                 raise UsageError(f"image_size {without}: drop --preserve_colors")
         elif self.content_image_filename is None:
             raise UsageError("content_image_filename: give one, or --alpha 0 and a WIDTHxHEIGHT")
+        if self.style_loss == NEIGHBOURS:
+            self._check_neighbours()
+
+    def _check_neighbours(self) -> None:
+        """Raise UsageError for settings that the style loss ``neighbours`` does not know."""
+        if self.beta == 0:
+            raise UsageError("style_loss neighbours: it needs a style; raise --beta")
+        if self.texture_size or self.alpha == 0:
+            raise UsageError(
+                "style_loss neighbours: it always holds the content; give one, and drop --alpha 0, "
+                "or use --style_loss gram"
+            )
+        own = parse_setting(
+            next(spec for spec in fields(self) if spec.name == "style_layers"),
+            self._defaults({"preset": self.preset})["style_layers"],
+        )
+        if self.style_layers != own:
+            raise UsageError(
+                "style_layers: --style_loss neighbours always compares blocks 1 to 4; drop it"
+            )
 
     @property
     def long_side(self) -> int | None:
@@ -365,12 +397,15 @@ class Settings:
 
     @property
     def used_content_layers(self) -> tuple[tuple[str, float], ...]:
-        """The content layers with their weights; none if alpha is 0."""
-        return self.content_layers if self.alpha else ()
+        """The content layers with their weights; none if alpha is 0, and with ``neighbours``."""
+        return self.content_layers if self.alpha and self.style_loss != NEIGHBOURS else ()
 
     @property
     def used_style_layers(self) -> tuple[tuple[str, float], ...]:
         """The style layers with their weights; none if beta is 0."""
+        if self.style_loss == NEIGHBOURS:
+            layers = convolutions(NETWORKS[self.network])
+            return tuple((layer, 1.0) for layer in layers if layer < "conv5")
         return self.style_layers if self.beta else ()
 
     @property
@@ -400,7 +435,13 @@ class Settings:
 
     def changed(self) -> dict[str, Any]:
         """The settings that differ from the defaults of the preset."""
-        defaults = self._defaults({"preset": self.preset, "image_size": self.image_size})
+        defaults = self._defaults(
+            {
+                "preset": self.preset,
+                "image_size": self.image_size,
+                "style_loss": self.style_loss,
+            }
+        )
         return {
             spec.name: getattr(self, spec.name)
             for spec in fields(self)

@@ -18,25 +18,17 @@ class Cost(Protocol):
     sums of the picture. ``mean`` is these sums divided by the number of positions, or by the sum of
     the guide.
 
-    compares_positions: True where the target is the content's activation, (1, h, w, C), position by
-        position; False where it is the mean of the styles.
+    compares_positions: True where every position has a target of its own; False where the target is
+        the mean of the styles.
     """
 
     compares_positions: bool
 
-    def sums(
-        self, activation: tf.Tensor, target: tf.Tensor | None, guide: tf.Tensor | None
-    ) -> Sums:
+    def sums(self, activation: tf.Tensor, target: Any, guide: tf.Tensor | None) -> Sums:
         """Sums over the positions of an activation.
 
         target: None unless ``compares_positions``. guide: (h, w, 1), 0..1, how much each position
         counts; None for 1 everywhere.
-        """
-
-    def target(self, mean: Sums) -> Any:
-        """The target of an image, from the mean of the styles; a tensor or a structure of them.
-
-        None where ``compares_positions``.
         """
 
     def value(self, mean: Sums, target: Any) -> tf.Tensor:
@@ -48,11 +40,40 @@ class Cost(Protocol):
     def gradient(
         self,
         activation: tf.Tensor,
-        target: tf.Tensor | None,
+        target: Any,
         dsums: Sums,
         guide: tf.Tensor | None,
     ) -> tf.Tensor:
         """Gradient with respect to the activation, (1, h, w, C), from that of the sums."""
+
+
+class MeanCost(Cost, Protocol):
+    """A cost that does not compare positions."""
+
+    def target(self, mean: Sums) -> Any:
+        """The target of an image, from the mean of the styles; a tensor or a structure of them."""
+
+
+class PositionCost(Cost, Protocol):
+    """A cost that compares positions, each with its own target.
+
+    cells: a position is the mean over so many cells along each side of the activation, 1, 2 or 4,
+        from its upper left corner on; at the other borders over fewer. The number of positions is
+        counted in these.
+    """
+
+    @property
+    def cells(self) -> int: ...
+
+    def kept(self, activation: tf.Tensor) -> tf.Tensor:
+        """What of an activation can become a target, (1, h / cells, w / cells, C), rounded up."""
+
+    def target_spec(self, dtype: tf.DType) -> Any:
+        """Shapes and dtypes of a target, a tensor or a structure of them.
+
+        dtype: of the network. Tensors (1, None, None, ...) are cut to tiles as ``kept`` is; others
+        are the same for all.
+        """
 
 
 class Term(NamedTuple):
@@ -89,6 +110,10 @@ class TotalCost(Protocol):
 
     @property
     def terms(self) -> tuple[Term, ...]: ...
+    @property
+    def last_terms(self) -> tuple[Term, ...]:
+        """The terms of the last pass, in place of the others; none where there is no such pass."""
+
     @property
     def image_cost(self) -> ImageCost: ...
 

@@ -14,12 +14,19 @@ from pathlib import Path
 import psutil
 
 from nst.engine.borders import border_width
+from nst.engine.hypercolumns import (
+    FINE,
+    MOST_FEATURES,
+    TURNS,
+    hypercolumn_values,
+    target_values,
+)
 from nst.engine.optimizers import IMAGE_BYTES, optimizer_class
 from nst.engine.scales import scale_factors, scale_iterations
 from nst.engine.tiling import WHOLE, StageTiling, Tiling, halo
 from nst.errors import MemoryLimitError
 from nst.pictures.resize import scaled_size, scaled_style_size
-from nst.settings import Settings
+from nst.settings import NEIGHBOURS, Settings
 from nst.text import memory_option, memory_text
 from nst.vgg.layers import channels, layers_up_to
 
@@ -49,7 +56,8 @@ class ScaleForecast:
 
     size: (height, width) of the scale. tiles: number of tiles of each stage. halo: of the first
     stage, in pixels. memory: peak in bytes. operations: multiplications and additions of one
-    evaluation, of those that are done one after the other.
+    evaluation, of those that are done one after the other. preparation: likewise, of what is done
+    once before.
     """
 
     tiling: Tiling
@@ -58,6 +66,7 @@ class ScaleForecast:
     halo: int
     memory: float
     operations: float
+    preparation: float = 0.0
 
 
 def choose_tilings(
@@ -139,6 +148,7 @@ def run_seconds(forecasts: Sequence[ScaleForecast], settings: Settings, rate: fl
     """Seconds that a run will take. rate: operations a second of a typical convolution."""
     iterations = scale_iterations(settings, len(forecasts))
     operations = sum(len(its) * scale.operations for its, scale in zip(iterations, forecasts))
+    operations += sum(scale.preparation for scale in forecasts)
     return operations / (EFFICIENCY * rate)
 
 
@@ -198,6 +208,11 @@ class _Scale:
         memory += GUIDE_BYTES * len(settings.content_mask or ()) * pixels
         memory += sum(stage.kept for stage in content)
         memory += max(stage.peak for stage in (*content, *styles))
+        preparation = 0.0
+        if settings.style_loss == NEIGHBOURS:
+            memory += IMAGE_BYTES * pixels  # the anchor
+            memory += self._neighbour_bytes()
+            preparation = self._search_operations(sum(stage.operations for stage in styles))
         operations = sum(
             stage.operations / stage.tiles * math.ceil(stage.tiles / self.workers)
             for stage in content
@@ -209,7 +224,23 @@ class _Scale:
             halo=halo(stages[0].layers) if content[0].tiles > 1 else 0,
             memory=memory,
             operations=operations,
+            preparation=preparation,
         )
+
+    def _neighbour_bytes(self) -> float:
+        """Targets, and while they are looked for the features of the style and of one turn."""
+        item = ITEM[self.dtype]
+        features = MOST_FEATURES * hypercolumn_values(self.network)
+        values = item * target_values(self.network)
+        turn = values * max(map(math.prod, self.styles))
+        # Directions and matrix are kept, and made from float32.
+        return values * math.prod(self.size) + turn + (2 * item + 8) * features
+
+    def _search_operations(self, of_styles: float) -> float:
+        """of_styles: evaluations of the styles. Of the scale and of a round about the same."""
+        places = math.prod(self.size) / FINE**2
+        features = min(MOST_FEATURES, TURNS * sum(map(math.prod, self.styles)) / FINE**2)
+        return 2 * places * features * hypercolumn_values(self.network) + TURNS * of_styles / 2
 
     def _stages(
         self, stages: Sequence[StageTiling], size: Size, tiling: Tiling

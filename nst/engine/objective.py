@@ -35,11 +35,22 @@ class Objective:
     style_means: {key of a term: mean sums of the styles, (R, ...)}: one a region, or all mixed.
     """
 
-    def __init__(self, graphs: TileGraphs, inputs: TransferInputs, tiling: Tiling = WHOLE) -> None:
-        """Measure the targets: activations of the content, means of the styles."""
+    def __init__(
+        self,
+        graphs: TileGraphs,
+        inputs: TransferInputs,
+        tiling: Tiling = WHOLE,
+        targets: ByTerm | None = None,
+        last_pass: bool = False,
+    ) -> None:
+        """Measure the targets: activations of the content, means of the styles.
+
+        targets: of the positions, structures of arrays, in place of the content's activations.
+        last_pass: with the terms of the last pass.
+        """
         self._total_cost = graphs.total_cost
         self._border = graphs.border
-        terms = self._total_cost.terms
+        terms = self._total_cost.last_terms if last_pass else self._total_cost.terms
         stages = tiling.stages(graphs.network.layers)
         self.style_means: ByTerm = {}
         if any(not term.cost.compares_positions for term in terms):
@@ -49,11 +60,16 @@ class Objective:
             count = len(inputs.style_shares)
             region_weights = tuple(share * count for share in inputs.style_shares)
         guides = mask_pyramid(inputs.content_masks)
+        if not self.style_means:  # nothing is measured by regions
+            region_weights, guides = (1.0,), {}
         self._stages = [
-            Stage(graphs, stage, inputs.size, region_weights, guides, self.style_means)
+            Stage(graphs, stage, inputs.size, region_weights, guides, self.style_means, last_pass)
             for stage in stages
         ]
-        if inputs.content is not None and any(term.cost.compares_positions for term in terms):
+        if targets is not None:
+            for stage in self._stages:
+                stage.set_targets(targets)
+        elif inputs.content is not None and any(term.cost.compares_positions for term in terms):
             content_map = extend(inputs.content, graphs.border)
             for stage in self._stages:
                 content_map = stage.set_content(content_map, tiling.keep_content)

@@ -175,6 +175,13 @@ class LBFGSState(NamedTuple):
     remembered: int = 0
 
 
+def curvature_of(state: Any) -> LBFGSState | None:
+    """The curvature of a state of L-BFGS, to start from with a cost that is nearly the same."""
+    if not isinstance(state, LBFGSState):
+        return None
+    return LBFGSState(pairs=state.pairs, remembered=state.remembered)
+
+
 def pairs_kept(size: tuple[int, int]) -> int:
     """How many pairs L-BFGS keeps for an image of ``size``, (height, width).
 
@@ -194,12 +201,13 @@ class LBFGS:
     evaluation. Otherwise the length shrinks to the minimum of a parabola through both costs and the
     slope.
 
-    memory: pairs that are kept.
+    memory: pairs that are kept. first: mean length of the first step, as a fraction of the range.
     """
 
     memory: int = MOST_PAIRS
     low: float = LOW
     high: float = HIGH
+    first: float = FIRST
 
     uses_learning_rate = False
     State = LBFGSState
@@ -290,7 +298,7 @@ class LBFGS:
             used.append((moved, change, curvature, share))
         if scale is None:
             size = float(np.abs(direction).mean(dtype=np.float64))
-            scale = FIRST * (self.high - self.low) / max(size, TINY)
+            scale = self.first * (self.high - self.low) / max(size, TINY)
         direction *= np.float32(scale)
         for moved, change, curvature, share in reversed(used):
             _add_to_free(direction, share - dot(change, direction) / curvature, moved, free)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nst.engine.tile_graph import ByLayer, ByTerm, Counts, TileGraphs, added
+from nst.engine.tile_graph import ByLayer, ByTerm, Counts, TileGraphs, added, position_cost
 from nst.engine.tiling import StageTiling, Tile
 from nst.vgg.layers import channels
 
@@ -27,14 +27,15 @@ class Stage:
         region_weights: tuple[float, ...],
         guides: Mapping[int, np.ndarray],
         style_means: ByTerm | None = None,
+        last_pass: bool = False,
     ) -> None:
         """Prepare a stage for pictures of ``size``, (height, width) in pixels, without the border.
 
         region_weights: (R,). guides: of R regions, as ``mask_pyramid`` gives them; {} for none.
-        style_means: (R, ...), None for a style that is measured.
+        style_means: (R, ...), None for a style that is measured. last_pass: with its terms.
         """
         self.graphs = graphs
-        self.graph = graphs.graph(tiling.layers, region_weights, bool(guides))
+        self.graph = graphs.graph(tiling.layers, region_weights, bool(guides), last_pass)
         self._style_targets = self.graph.style_targets(style_means) if style_means else {}
         self._border = graphs.border // tiling.stride  # in cells of the map
         with_border = size[0] + 2 * graphs.border, size[1] + 2 * graphs.border
@@ -43,12 +44,21 @@ class Stage:
         self._dtype = graphs.network.dtype.as_numpy_dtype
         self._size = tiling.map_size(size)
         self._content_map: np.ndarray | None = None
-        self._content_targets: dict[str, np.ndarray] = {}
+        self._position_targets: ByTerm = {}  # structures of arrays
         self._layer_of = {term.key: term.layer for term in self.graph.terms}
+        self._means_over = {  # cells of an activation, by term
+            term.key: position_cost(term).cells for term in self.graph.position_terms
+        }
         self._guides: dict[str, np.ndarray] = {}
         positions, regions = {}, {}
-        for layer in dict.fromkeys(term.layer for term in self.graph.terms):
-            positions[layer] = tf.constant(float(math.prod(self._shape(layer)[:2])))
+        for key, layer in self._layer_of.items():
+            shape = self._shape(layer, self._means_over.get(key, 1))
+            positions[key] = tf.constant(float(math.prod(shape[:2])))
+        step = max(
+            [self.graph.grid[self._layer_of[k]] * n for k, n in self._means_over.items()] or [1]
+        )
+        if any(span % step for tile in self.tiles for span in tile.inside[:2]):
+            raise ValueError(f"the tiles of a stage lie on no grid of {step}, which a cost needs")
         for layer in dict.fromkeys(term.layer for term in self.graph.mean_terms):
             sums = [math.prod(self._shape(layer)[:2])]
             if guides:
@@ -71,21 +81,35 @@ class Stage:
         if graph.position_terms and not keep and graph.reads_picture:
             self._content_map = content
         else:
-            self._content_targets = {
-                term.key: np.empty((1, *self._shape(term.layer)), self._dtype)
-                for term in graph.position_terms
+            self._position_targets, next_map = self.activations(content)
+            return next_map
+        if graph.is_last:
+            return self._empty_next_map()  # computed again for every tile, when it is evaluated
+        return self.activations(content, keep=False)[1]
+
+    def set_targets(self, targets: ByTerm) -> None:
+        """Take the targets of the terms that compare positions, structures of arrays."""
+        self._position_targets = {term.key: targets[term.key] for term in self.graph.position_terms}
+
+    def activations(self, stage_input: np.ndarray, keep: bool = True) -> tuple[ByTerm, np.ndarray]:
+        """What position terms keep of a picture, (1, h, w, C) each, and the map of the next stage.
+
+        keep: {} of the former if False.
+        """
+        graph, kept = self.graph, dict[str, np.ndarray]()
+        if keep:
+            kept = {
+                key: np.empty((1, *self._shape(self._layer_of[key], cells)), self._dtype)
+                for key, cells in self._means_over.items()
             }
         next_map = self._empty_next_map()
-        if graph.is_last and self._content_map is not None:
-            return next_map  # computed again for every tile, when it is evaluated
-        tiles = self._each_tile("activations", lambda tile: self._tile_input(content, tile))
-        for tile, (targets, last) in tiles:
-            for key, whole in self._content_targets.items():
-                part = self._measured_part(tile, self._layer_of[key])
-                whole[:, *part] = targets[key].numpy()
+        tiles = self._each_tile("activations", lambda tile: self._tile_input(stage_input, tile))
+        for tile, (parts, last) in tiles:
+            for key, whole in kept.items():
+                whole[:, *self._measured_part_of(tile, key)] = parts[key].numpy()
             if not graph.is_last:
                 next_map[self._part(tile, graph.layers[-1])] = last.numpy()[0]
-        return next_map
+        return kept, next_map
 
     def sum_tiles(
         self, stage_input: np.ndarray, compare: bool = False
@@ -166,9 +190,9 @@ class Stage:
         """Yield every tile with what the graph's function ``name`` returns for it, in order."""
         return zip(self.tiles, self.graphs.run(self.graph, name, map(arguments, self.tiles)))
 
-    def _shape(self, layer: str) -> tuple[int, int, int]:
-        """(H, W, C) of a layer's activation, without the border."""
-        cells = self.graph.grid[layer]
+    def _shape(self, layer: str, cells: int = 1) -> tuple[int, int, int]:
+        """(H, W, C) of a layer's activation, without the border; of means over ``cells``."""
+        cells *= self.graph.grid[layer]
         height, width = (math.ceil(side / cells) for side in self._size)
         return height, width, channels(layer)
 
@@ -176,15 +200,22 @@ class Stage:
         """Rows and columns of a layer's activation that are inside a tile."""
         return self._cells(tile.inside, layer)
 
-    def _measured_part(self, tile: Tile, layer: str) -> tuple[slice, slice]:
+    def _measured_part(self, tile: Tile, layer: str, cells: int = 1) -> tuple[slice, slice]:
         """Likewise, of the part that is measured, in an activation without the border."""
         top, left, bottom, right = tile.measured(self._size, self._border)
         shift = self._border
-        return self._cells((top - shift, left - shift, bottom - shift, right - shift), layer)
+        box = top - shift, left - shift, bottom - shift, right - shift
+        return self._cells(box, layer, cells)
 
-    def _cells(self, box: tuple[int, int, int, int], layer: str) -> tuple[slice, slice]:
-        """Rows and columns of a layer's activation in a box of the map."""
-        cells = self.graph.grid[layer]
+    def _measured_part_of(self, tile: Tile, key: str) -> tuple[slice, slice]:
+        """Likewise, in what a term keeps of an activation."""
+        return self._measured_part(tile, self._layer_of[key], self._means_over[key])
+
+    def _cells(
+        self, box: tuple[int, int, int, int], layer: str, cells: int = 1
+    ) -> tuple[slice, slice]:
+        """Rows and columns of a layer's activation in a box of the map; of means over ``cells``."""
+        cells *= self.graph.grid[layer]
         top, left, bottom, right = box
         return slice(top // cells, -(-bottom // cells)), slice(left // cells, -(-right // cells))
 
@@ -199,13 +230,17 @@ class Stage:
         return tf.constant(part), tf.constant(tile.relative(tile.inside)), tf.constant(measured)
 
     def _targets(self, tile: Tile) -> ByTerm:
-        """The content's activations inside a tile, by term."""
+        """The targets of the positions inside a tile, by term."""
         if self._content_map is not None:
             return self.graph.activations(*self._tile_input(self._content_map, tile))[0]
-        return {
-            key: tf.constant(whole[:, *self._measured_part(tile, self._layer_of[key])])
-            for key, whole in self._content_targets.items()
-        }
+        targets = {}
+        for key, whole in self._position_targets.items():
+            part = self._measured_part_of(tile, key)
+            targets[key] = tf.nest.map_structure(
+                lambda array, part=part: tf.constant(array[:, *part] if array.ndim == 4 else array),
+                whole,
+            )
+        return targets
 
     def _tile_guides(self, tile: Tile) -> ByLayer:
         return {

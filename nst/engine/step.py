@@ -40,6 +40,8 @@ class Position:
     state: of the optimizer, which holds the image. Its arrays are never changed, so that a position
         can be saved at any time. None where the position is not to be saved (from a worker of a
         cluster).
+    anchor: (H, W, 3) float32, the picture at the start of the scale, where J depends on it: in a
+        run with the style loss ``neighbours``, after the first scale. None for others.
     """
 
     iteration: int
@@ -47,6 +49,7 @@ class Position:
     seconds: float
     costs: Costs
     state: OptimizerState | None
+    anchor: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -96,4 +99,4 @@ class Step:
 
     def without_state(self) -> "Step":
         """The same step without the memory of the optimizer's state."""
-        return replace(self, position=replace(self.position, state=None))
+        return replace(self, position=replace(self.position, state=None, anchor=None))

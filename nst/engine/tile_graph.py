@@ -5,11 +5,11 @@ The graphs do not depend on sizes: each is traced once, for tiles and pictures o
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import tensorflow as tf
 
-from nst.engine.cost_protocols import Sums, Term, TotalCost
+from nst.engine.cost_protocols import MeanCost, PositionCost, Sums, Term, TotalCost
 from nst.engine.tiling import grid
 from nst.vgg.layers import channels
 
@@ -31,11 +31,11 @@ class Network(Protocol):
 class Counts(NamedTuple):
     """What sums over a picture are divided by, for each layer with a term.
 
-    positions: h w, a float32 scalar. regions: the sum of the guide of each region, (R,), for layers
-    whose mean is taken by regions.
+    positions: of each term, h w of what it sees, a float32 scalar. regions: the sum of the guide of
+    each region, (R,), for layers whose mean is taken by regions.
     """
 
-    positions: ByLayer
+    positions: ByTerm
     regions: ByLayer
 
 
@@ -44,22 +44,31 @@ class TileGraphs:
 
     def __init__(self, network: Network, total_cost: TotalCost, border: int = 0) -> None:
         """Prepare. border: pixels around each picture that are in no cost (``borders``)."""
-        keys = [term.key for term in total_cost.terms]
-        if len(set(keys)) < len(keys):
-            raise ValueError(f"two terms of a kind in one layer: {', '.join(keys)}")
+        for terms in (total_cost.terms, total_cost.last_terms):
+            keys = [term.key for term in terms]
+            if len(set(keys)) < len(keys):
+                raise ValueError(f"two terms of a kind in one layer: {', '.join(keys)}")
         self.network = network
         self.total_cost = total_cost
         self.border = border
         self._graphs: dict[tuple, TileGraph] = {}
         self._styles: dict[tuple, ByTerm] = {}
+        self._features: tuple[tuple, Any] | None = None
 
     def graph(
-        self, layers: Sequence[str], region_weights: tuple[float, ...], guided: bool
+        self,
+        layers: Sequence[str],
+        region_weights: tuple[float, ...],
+        guided: bool,
+        last_pass: bool = False,
     ) -> "TileGraph":
-        """Return the graph of consecutive layers; arguments as of TileGraph."""
-        key = tuple(layers), region_weights, guided
+        """Return the graph of consecutive layers; arguments as of TileGraph.
+
+        last_pass: with the terms of the last pass.
+        """
+        key = tuple(layers), region_weights, guided, last_pass
         if key not in self._graphs:
-            self._graphs[key] = TileGraph(self.network, self.total_cost.terms, *key)
+            self._graphs[key] = TileGraph(self.network, self.total_cost, *key)
         return self._graphs[key]
 
     def run(self, graph: "TileGraph", name: str, arguments: Iterable[tuple]) -> Iterator[Any]:
@@ -78,6 +87,13 @@ class TileGraphs:
             self._styles[key] = measure()
         return self._styles[key]
 
+    def features(self, key: tuple, measure: Callable[[], Any]) -> Any:
+        """Return features of styles, large, of which only the latest are kept."""
+        if self._features is None or self._features[0] != key:
+            self._features = None  # free their memory
+            self._features = key, measure()
+        return self._features[1]
+
 
 class TileGraph:
     """Consecutive layers of the network, applied to one tile.
@@ -92,19 +108,22 @@ class TileGraph:
     def __init__(
         self,
         network: Network,
-        terms: Sequence[Term],
+        total_cost: TotalCost,
         layers: tuple[str, ...],
         region_weights: tuple[float, ...],
         guided: bool,
+        last_pass: bool,
     ) -> None:
         """Prepare the graphs; nothing is traced yet.
 
-        terms: of the whole cost. region_weights: (R,), 1 each where all regions count the same.
+        region_weights: (R,), 1 each where all regions count the same.
         """
         self.network = network
         self.layers = layers
         self.region_weights = region_weights
         self.guided = guided
+        self.last_pass = last_pass
+        terms = total_cost.last_terms if last_pass else total_cost.terms
         self.terms = [term for term in terms if term.layer in layers]
         self.position_terms = [term for term in self.terms if term.cost.compares_positions]
         self.mean_terms = [term for term in self.terms if not term.cost.compares_positions]
@@ -123,7 +142,7 @@ class TileGraph:
         x = tf.TensorSpec((None, None, depth), dtype)
         tile = x, *(tf.TensorSpec((4,), tf.int32),) * 2
         targets = {
-            term.key: tf.TensorSpec((1, None, None, channels(term.layer)), self.network.dtype)
+            term.key: position_cost(term).target_spec(self.network.dtype)
             for term in self.position_terms
         }
         regions = len(self.region_weights)
@@ -134,9 +153,8 @@ class TileGraph:
         style_targets = {term.key: self._spec(term, regions, True) for term in self.mean_terms}
         dsums = {term.key: self._spec(term, regions) for term in self.mean_terms}
         dsums |= {term.key: self._spec(term) for term in self.position_terms}
-        layers = {term.layer for term in self.terms}
         counts = Counts(
-            {layer: tf.TensorSpec(()) for layer in layers},
+            {term.key: tf.TensorSpec(()) for term in self.terms},
             {layer: tf.TensorSpec((regions,)) for layer in style_layers},
         )
         upstream = {}
@@ -160,8 +178,14 @@ class TileGraph:
     def _spec(self, term: Term, regions: int | None = None, of_target: bool = False) -> Any:
         """Shapes and dtypes of the sums of a term, or of its target; of each region if given."""
         position = tf.zeros((1, 1, 1, channels(term.layer)))  # one, to learn the shapes
-        sums = term.cost.sums(position, position, None)
-        structure = term.cost.target(sums) if of_target else sums
+        target = None
+        if term.cost.compares_positions:
+            target = tf.nest.map_structure(
+                lambda spec: tf.zeros([side or 1 for side in spec.shape], spec.dtype),
+                position_cost(term).target_spec(tf.float32),
+            )
+        sums = term.cost.sums(position, target, None)
+        structure = mean_cost(term).target(sums) if of_target else sums
         shape = () if regions is None else (regions,)
         return tf.nest.map_structure(lambda t: tf.TensorSpec(shape + t.shape, t.dtype), structure)
 
@@ -170,7 +194,7 @@ class TileGraph:
         regions = range(len(self.region_weights))
         return {
             term.key: _stacked(
-                [term.cost.target(_region(means[term.key], region)) for region in regions]
+                [mean_cost(term).target(_region(means[term.key], region)) for region in regions]
             )
             for term in self.mean_terms
         }
@@ -183,7 +207,7 @@ class TileGraph:
         """
         values = {}
         for term in self.position_terms:
-            mean = divided(sums[term.key], counts.positions[term.layer])
+            mean = divided(sums[term.key], counts.positions[term.key])
             values[term.key] = term.share * term.cost.value(mean, None)
         for term in self.mean_terms:
             total = tf.zeros(())
@@ -191,7 +215,7 @@ class TileGraph:
                 size = counts.regions[term.layer][region]
                 mean = divided(_region(sums[term.key], region), size)
                 cost = term.cost.value(mean, _region(style_targets[term.key], region))
-                total += term.share * weight * size / counts.positions[term.layer] * cost
+                total += term.share * weight * size / counts.positions[term.key] * cost
             values[term.key] = total
         return values
 
@@ -199,11 +223,11 @@ class TileGraph:
         """Derivative of J with respect to the sums over a picture."""
         dsums = {}
         for term in self.position_terms:
-            positions = counts.positions[term.layer]
+            positions = counts.positions[term.key]
             mean = divided(sums[term.key], positions)
             dsums[term.key] = term.cost.dvalue(mean, None, term.factor * term.share, positions)
         for term in self.mean_terms:
-            positions = counts.positions[term.layer]
+            positions = counts.positions[term.key]
             regions = []
             for region, weight in enumerate(self.region_weights):
                 mean = divided(_region(sums[term.key], region), counts.regions[term.layer][region])
@@ -236,11 +260,13 @@ class TileGraph:
     def _activations(
         self, x: tf.Tensor, box: tf.Tensor, measured: tf.Tensor
     ) -> tuple[ByTerm, tf.Tensor]:
-        """Activations that positions are compared with, and the last one, (1, h, w, C) each."""
+        """What position terms keep of the activations, and the last one, (1, h, w, C) each."""
         activations = self.network.run(x, self.layers)
         parts = self._measured(activations, measured)
         last = self.layers[-1]
-        targets = {term.key: parts[term.layer] for term in self.position_terms}
+        targets = {
+            term.key: position_cost(term).kept(parts[term.layer]) for term in self.position_terms
+        }
         return targets, self._inside(activations[last], last, box)
 
     def _sums(
@@ -352,7 +378,7 @@ class TileGraph:
         """Gradient of the terms with respect to the measured part of the activations."""
         gradients: ByLayer = {}
 
-        def add(term: Term, target: tf.Tensor | None, dsum: Sums, guide: tf.Tensor | None) -> None:
+        def add(term: Term, target: Any, dsum: Sums, guide: tf.Tensor | None) -> None:
             gradient = term.cost.gradient(parts[term.layer], target, dsum, guide)
             gradient = tf.cast(gradient, self.gradient_dtype)
             if term.layer in gradients:
@@ -381,6 +407,18 @@ class TileGraph:
             [activations[name] for name in gradients], x, output_gradients=list(gradients.values())
         )
         return gradient if scale is None else tf.cast(gradient, tf.float32) / scale
+
+
+def mean_cost(term: Term) -> MeanCost:
+    """The cost of a term that does not compare positions."""
+    assert not term.cost.compares_positions
+    return cast(MeanCost, term.cost)
+
+
+def position_cost(term: Term) -> PositionCost:
+    """The cost of a term that compares positions."""
+    assert term.cost.compares_positions
+    return cast(PositionCost, term.cost)
 
 
 def added(total: ByTerm, part: Mapping[str, Any]) -> ByTerm:

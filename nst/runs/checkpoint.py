@@ -24,6 +24,7 @@ from nst.settings import OPTIMIZERS
 
 STATES = {name: optimizer_class(name).State for name in OPTIMIZERS}
 VERSION = 2
+ANCHOR = "anchor of the position"  # in the file, beside the arrays of the state
 
 
 class DamagedError(Exception):
@@ -76,6 +77,7 @@ class Checkpoints:
             if saved["version"] != VERSION:
                 raise ValueError(f"it is of version {saved['version']}")
             log = arrays.pop("log").tobytes()
+            anchor = arrays.pop(ANCHOR, None)
             segments = [_Segment(*numbers) for numbers in saved["segments"]]
             state = STATES[saved["optimizer"]](**arrays, **saved["numbers"])
             if saved["pairs"]:
@@ -88,6 +90,7 @@ class Checkpoints:
                 saved["seconds"],
                 Costs(total, content, style, tv, tuple(layers)),
                 state,
+                anchor,
             )
             evaluation = Evaluation.from_json(about)
             checkpoint = Checkpoint(position, about["identity"], about["versions"], evaluation, log)
@@ -122,6 +125,9 @@ class Checkpoints:
         if pairs:
             segments = self._save_pairs(position.scale, fields["remembered"], pairs)
         arrays = {name: value for name, value in fields.items() if isinstance(value, np.ndarray)}
+        numbers = {name: value for name, value in fields.items() if name not in arrays}
+        if position.anchor is not None:
+            arrays[ANCHOR] = position.anchor
         saved = {
             "version": VERSION,
             "about": {
@@ -134,7 +140,7 @@ class Checkpoints:
             "seconds": position.seconds,
             "costs": position.costs,
             "optimizer": next(name for name, kind in STATES.items() if isinstance(state, kind)),
-            "numbers": {name: value for name, value in fields.items() if name not in arrays},
+            "numbers": numbers,
             "pairs": len(pairs),
             "segments": [(s.scale, s.first, s.last) for s in segments],
         }

@@ -14,10 +14,11 @@ from nst.pictures.read import Picture, hash_picture, read_picture
 from nst.pictures.resize import resize
 from nst.pictures.write import check_side
 from nst.runs.checks import check_counts, check_settings, is_mixed
-from nst.settings import START_WORDS, Settings
+from nst.settings import NEIGHBOURS, START_WORDS, Settings
 
 MASKS = ("content_mask", "style_mask")
 STYLE_SETTINGS = ("style_weights", *MASKS, "preserve_colors")  # without effect where beta is 0
+CONTENT_COST_SETTINGS = ("alpha", "content_layers")  # likewise with neighbours
 
 Size = tuple[int, int]  # (height, width) in pixels
 
@@ -183,6 +184,10 @@ def describe_job(job: Job) -> list[str]:
         )
     if not settings.beta and (idle := [name for name in STYLE_SETTINGS if name in changed]):
         lines.append(f"          {', '.join(idle)}: no effect, as beta is 0")
+    if settings.style_loss == NEIGHBOURS and (
+        idle := [name for name in CONTENT_COST_SETTINGS if name in changed]
+    ):
+        lines.append(f"          {', '.join(idle)}: no effect, as neighbours has no content cost")
     return lines
 
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from nst.engine.evaluation import Evaluation
 from nst.engine.forecast import ScaleForecast, choose_tilings, run_seconds
 from nst.engine.precision import Precision
-from nst.engine.scales import scale_factors, scale_iterations
+from nst.engine.scales import last_rounds, scale_factors, scale_iterations
 from nst.engine.step import Position, Step
 from nst.errors import MemoryLimitError
 from nst.runs.folder import RunFolder
@@ -70,7 +70,10 @@ def describe_forecasts(
     lines = []
     if len(forecasts) > 1:
         iterations = scale_iterations(settings, len(forecasts))
-        sizes = ", ".join(f"{scale.size[1]} x {scale.size[0]}" for scale in forecasts)
+        rounds = last_rounds(settings)
+        scales = forecasts[: len(forecasts) - rounds]
+        sizes = ", ".join(f"{scale.size[1]} x {scale.size[0]}" for scale in scales)
+        sizes += f", and {rounds} last ones" if rounds else ""
         ends = ", ".join(str(its.stop - 1) for its in iterations)
         lines.append(f"Scales    {sizes}, up to iterations {ends}")
     finest = forecasts[-1]

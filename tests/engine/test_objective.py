@@ -302,6 +302,13 @@ class Brightness:
 
     channels: int
     compares_positions = True
+    cells = 1
+
+    def target_spec(self, dtype):
+        return tf.TensorSpec((1, None, None, self.channels), dtype)
+
+    def kept(self, F):
+        return F
 
     def sums(self, F, P, guide=None):
         difference = tf.cast(F, tf.float32) - tf.cast(P, tf.float32)

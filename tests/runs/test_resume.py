@@ -18,6 +18,7 @@ LONG = ("--epochs", 1_000_000)
 STOPS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 LARGER = ("--image_size", 128, *QUICK[2:])  # worth tiles
 LBFGS = ("--optimizer", "lbfgs", "--scales", 2)
+NEIGHBOURS = ("--style_loss", "neighbours", "--scales", 2)
 
 
 def handle_interrupts():
@@ -38,7 +39,7 @@ def assert_goes_on(nst, command, folder, whole):
 
 
 @pytest.mark.parametrize("number", STOPS)
-@pytest.mark.parametrize("options", [(), LBFGS])
+@pytest.mark.parametrize("options", [(), LBFGS, NEIGHBOURS])
 def test_a_stopped_run_goes_on_bit_for_bit(
     nst, pair, tmp_path, monkeypatch, made_once, number, options
 ):
@@ -107,7 +108,7 @@ def test_a_signal_before_anything_is_made_makes_nothing(program, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [LBFGS, ("--tile_size", 32)])
+@pytest.mark.parametrize("options", [LBFGS, NEIGHBOURS, ("--tile_size", 32)])
 def test_a_run_that_is_killed_again_and_again_ends_the_same(
     preloaded_program, nst, pair, tmp_path, made_once, options
 ):
