@@ -295,7 +295,7 @@ def test_defaults_are_its_own_unless_given():
     assert settings.changed() == {"style_loss": "neighbours"}
     own = Settings(style_loss="neighbours", epochs=30, learning_rate=3, init="noise", scales=2)
     assert (own.epochs, own.optimizer, own.init, own.scales) == (30, "adam", "noise", 2)
-    assert Settings(style_loss="neighbours", preset="fast").epochs == 40
+    assert Settings(style_loss="neighbours", preset="fast").epochs == 35
     assert Settings(style_loss="neighbours", preset="tutorial").used_content_layers == ()
     assert len(settings.used_style_layers) == 12
     assert len(Settings(style_loss="neighbours", network="vgg16").used_style_layers) == 10
