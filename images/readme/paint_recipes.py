@@ -27,6 +27,7 @@ RECIPES: dict[str, str | tuple[str, ...]] = {
     "more_photo": f"--preset painting --alpha 50 {SIZE}",
     "larger_strokes": f"--preset painting --style_scale 2 {SIZE}",
     "smaller_strokes": f"--preset painting --style_scale 0.5 {SIZE}",
+    "similar": f"--style_loss neighbours {SIZE}",
     "dreamier": f"--preset painting --scales 3 --alpha 2 {SIZE}",
     "own_colours": f"--preset painting --preserve_colors luminance {SIZE}",
     "mixed": "--preset fast --style_image_filename woodcut_wave.jpg mosaic_sun.jpg "
