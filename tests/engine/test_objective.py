@@ -18,7 +18,7 @@ from nst.engine.inputs import TransferInputs
 from nst.engine.masks import mask_pyramid
 from nst.engine.tiling import WHOLE, Tiling
 from nst.pictures.read import read_picture
-from nst.settings import STYLE_LOSSES, Settings
+from nst.settings import Settings
 from nst.vgg.layers import layer_names
 from nst_utils import build_vgg, start_image, transfer_style
 from reference import inside, mirrored
@@ -82,7 +82,7 @@ def difference(one, other):
     style_layers=SOME_LAYERS,
     pooling=st.sampled_from(["avg", "max"]),
     padding=st.sampled_from(["reflect", "zeros"]),
-    style_loss=st.sampled_from(STYLE_LOSSES),
+    style_loss=st.sampled_from(list(nst_utils.STYLE_COSTS)),
     styles=st.integers(1, 3),
     masked=st.sets(st.sampled_from(["content_masks", "style_masks"])),
     left_out=st.sampled_from([{}, {}, {"alpha": 0}, {"beta": 0}]),

@@ -7,11 +7,12 @@ import pytest
 
 from helpers import QUICK, interrupted, pixels, same_files
 from nst.settings import STYLE_LOSSES
+from nst_utils import STYLE_COSTS
 
 RESULT = "photo__painting/generated_image.png"
 
 
-@pytest.mark.parametrize("loss", STYLE_LOSSES)
+@pytest.mark.parametrize("loss", STYLE_COSTS)
 def test_a_run_records_its_loss_and_tiles_make_the_same_picture(nst, pair, tmp_path, loss):
     options = (*pair, *QUICK, "--style_loss", loss)
     done = nst(*options)
@@ -25,7 +26,7 @@ def test_a_run_records_its_loss_and_tiles_make_the_same_picture(nst, pair, tmp_p
     assert np.abs(one - other).max() <= 1
 
 
-@pytest.mark.parametrize("loss", ["moments", "wasserstein"])
+@pytest.mark.parametrize("loss", ["moments", "wasserstein", "neighbours"])
 def test_a_stopped_run_goes_on_bit_for_bit(nst, pair, tmp_path, monkeypatch, loss):
     options = (*pair, *QUICK, "--epochs", 12, "--style_loss", loss, "--optimizer", "lbfgs")
     assert nst(*options, "--output_dir", "whole").code == 0
@@ -48,4 +49,4 @@ def test_losses_make_different_pictures_in_folders_of_their_own(nst, pair, tmp_p
 def test_other_words_are_refused(nst, pair):
     done = nst(*pair, "--style_loss", "histogram")
     assert done.code == 2
-    assert "must be gram, moments or wasserstein, not 'histogram'" in done.err
+    assert "must be gram, moments, wasserstein or neighbours, not 'histogram'" in done.err
