@@ -1,4 +1,4 @@
-"""Make the sheets of docs/presets.md: six pairs in every preset, or in those that are named.
+"""Make the sheets of docs/presets.md: six pairs in every one of SHEETS, or in those that are named.
 
 The photos and the paintings that are not in images/ come from ``benchmarks/pictures.py``, to be run
 before. All are painted at the size of a sheet, whatever size the preset has.
@@ -17,8 +17,14 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 import command  # noqa: E402
 
-from nst.presets import PRESETS  # noqa: E402
-
+SHEETS = {  # options of each
+    "classic": (),
+    "tutorial": ("--preset", "tutorial"),
+    "fast": ("--preset", "fast"),
+    "painting": ("--preset", "painting"),
+    "portrait": ("--preset", "portrait"),
+    "neighbours": ("--style_loss", "neighbours"),
+}
 SIDE = 300  # pixels of a picture
 COLUMNS = 3
 THUMB = 72  # pixels of content and style, in its corners
@@ -32,14 +38,15 @@ PAIRS = (
 )
 
 
-def paint(preset: str, content: Path, style: Path, folder: Path) -> Image.Image:
+def paint(sheet: str, content: Path, style: Path, folder: Path) -> Image.Image:
     """The picture of a pair, cut to 3 : 2, with its content and its style in the corners."""
-    options = ("--preset", preset, "--image_size", str(SIDE))
+    options = (*SHEETS[sheet], "--image_size", str(SIDE))
     path, _ = command.paint(content, style, options, folder)
-    sheet = _cut(path, (SIDE, SIDE * 2 // 3))
+    painted = _cut(path, (SIDE, SIDE * 2 // 3))
     for left, picture in ((0, content), (SIDE - THUMB, style)):
-        sheet.paste(_cut(picture, (THUMB, THUMB * 2 // 3)), (left, sheet.height - THUMB * 2 // 3))
-    return sheet
+        top = painted.height - THUMB * 2 // 3
+        painted.paste(_cut(picture, (THUMB, THUMB * 2 // 3)), (left, top))
+    return painted
 
 
 def _cut(path: Path, size: tuple[int, int]) -> Image.Image:
@@ -55,17 +62,17 @@ def _cut(path: Path, size: tuple[int, int]) -> Image.Image:
 
 def main() -> None:
     """Make the sheets that are named, or all."""
-    for preset in sys.argv[1:] or PRESETS:
+    for name in sys.argv[1:] or SHEETS:
         pictures = []
         for content, style in PAIRS:
             with tempfile.TemporaryDirectory() as made:
-                pictures.append(paint(preset, content, style, Path(made)))
+                pictures.append(paint(name, content, style, Path(made)))
         width, height = pictures[0].size
         sheet = Image.new("RGB", (COLUMNS * width, len(pictures) // COLUMNS * height))
         for number, picture in enumerate(pictures):
             row, column = divmod(number, COLUMNS)
             sheet.paste(picture, (column * width, row * height))
-        sheet.save(HERE / f"{preset}.jpg", quality=88)
+        sheet.save(HERE / f"{name}.jpg", quality=88)
 
 
 if __name__ == "__main__":
