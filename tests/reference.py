@@ -105,7 +105,7 @@ def wasserstein_in_float64(image, style):
     one, other = image[2] + floor, style[2] + floor
     root = sqrtm(other)
     spread = np.trace(one + other - 2 * np.real(sqrtm(root @ one @ root)))
-    return 2 * (np.sum((image[1] - style[1]) ** 2) + spread)
+    return np.sum((image[1] - style[1]) ** 2) + spread
 
 
 STYLE_COSTS = {

@@ -1,5 +1,6 @@
 """The pictures and masks that one picture is made from: prepared, checked, scaled."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -119,3 +120,9 @@ def _check_masks(name: str, masks: Sequence[np.ndarray], sizes: Sequence[tuple[i
             )
         if not (mask.min() >= 0 and mask.max() <= 1 and mask.mean() >= LEAST_MEAN):  # NaN, too
             raise UsageError(f"{name}: must be from 0 to 1, and not 0 everywhere")
+
+
+def digest(array: np.ndarray) -> bytes:
+    """SHA-256 of shape and values, to know a picture or a mask again."""
+    shape = np.array(array.shape).tobytes()
+    return hashlib.sha256(shape + np.ascontiguousarray(array).data.tobytes()).digest()

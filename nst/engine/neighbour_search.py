@@ -6,7 +6,6 @@ each convolution has features of its own, at its own resolution. The nearest is 
 cosine, picture and style each seen from its mean. The style is also seen in its quarter turns.
 """
 
-import hashlib
 import itertools
 import math
 from collections.abc import Iterator, Sequence
@@ -18,7 +17,7 @@ import tensorflow as tf
 from nst.engine.borders import extend
 from nst.engine.cost_protocols import Term
 from nst.engine.hypercolumns import FINE, MOST_FEATURES, MOST_LAST_FEATURES, TURNS, block
-from nst.engine.inputs import TransferInputs
+from nst.engine.inputs import TransferInputs, digest
 from nst.engine.masks import mask_pyramid
 from nst.engine.neighbour_cost import NeighbourTarget
 from nst.engine.rows import ROWS
@@ -207,7 +206,7 @@ def _libraries(
 ) -> list[list[Library]]:
     """For each column the libraries of the regions, or one of all styles."""
     key = (
-        *(_digest(array) for array in (*inputs.styles, *inputs.style_masks)),
+        *(digest(array) for array in (*inputs.styles, *inputs.style_masks)),
         inputs.style_shares,
         bool(inputs.content_masks),
         tiling,
@@ -340,8 +339,3 @@ def _measure(graphs: TileGraphs, picture: np.ndarray, tiling: Tiling, last_pass:
         of_stage, stage_input = stage.activations(stage_input)
         kept |= of_stage
     return kept
-
-
-def _digest(array: np.ndarray) -> bytes:
-    shape = np.array(array.shape).tobytes()
-    return hashlib.sha256(shape + np.ascontiguousarray(array).data.tobytes()).digest()

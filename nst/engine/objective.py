@@ -13,7 +13,6 @@ target of its own region ([2], sections 4 and 6).
 [2] Gatys et al., Controlling Perceptual Factors in Neural Style Transfer, CVPR 2017.
 """
 
-import hashlib
 from collections.abc import Sequence
 from functools import partial
 
@@ -21,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from nst.engine.borders import extend, fold
-from nst.engine.inputs import TransferInputs
+from nst.engine.inputs import TransferInputs, digest
 from nst.engine.masks import mask_pyramid
 from nst.engine.stage import Stage
 from nst.engine.step import Costs
@@ -100,7 +99,7 @@ def _style_means(
     means = []
     for number, style in enumerate(inputs.styles):
         masks = inputs.style_masks[number : number + 1]
-        key = tuple(map(_digest, (style, *masks))), tuple(stages)
+        key = tuple(map(digest, (style, *masks))), tuple(stages)
         means.append(graphs.style_means(key, partial(_measure, graphs, stages, style, masks)))
     if inputs.content_masks:
         return tf.nest.map_structure(lambda *tensors: tf.concat(tensors, axis=0), *means)
@@ -130,8 +129,3 @@ def _measure(
             count = stage.counts.regions[term.layer][0]
             means[term.key] = divided(sums[term.key], count)
     return means
-
-
-def _digest(array: np.ndarray) -> bytes:
-    shape = np.array(array.shape).tobytes()
-    return hashlib.sha256(shape + np.ascontiguousarray(array).data.tobytes()).digest()

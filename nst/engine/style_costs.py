@@ -83,15 +83,12 @@ def _deviation(mean: Moments, floor: tf.Tensor) -> tf.Tensor:
 
 @dataclass(frozen=True)
 class WassersteinCost(_CostOfMoments):
-    """SCALE (|m - m*|^2 + tr(S + S* - 2 (S*^1/2 S S*^1/2)^1/2)).
+    """|m - m*|^2 + tr(S + S* - 2 (S*^1/2 S S*^1/2)^1/2).
 
     The squared 2-Wasserstein distance of two Gaussians (Olkin and Pukelsheim 1982), as a style cost
-    Vacher, Davila, Kohn and Coen-Cagli 2020 (arXiv:2006.08772).
+    Vacher, Davila, Kohn and Coen-Cagli 2020 (arXiv:2006.08772). The sum over channels, not their
+    mean, gives conv4_1 its weight: with the mean strokes stay small, and conv1_1 leaves dots.
     """
-
-    # By eye, for alpha 10. The sum over channels, not their mean, lets conv4_1 weigh more with
-    # 250/C^2: by means strokes stay small, and conv1_1 leaves coloured dots.
-    SCALE = 2.0
 
     def sums(self, F: tf.Tensor, P: None = None, guide: tf.Tensor | None = None) -> Moments:
         """Gram matrix and totals: exact, as a covariance is a difference of such matrices."""
@@ -115,7 +112,7 @@ class WassersteinCost(_CostOfMoments):
         of_covariances = tf.linalg.trace(covariance) + trace - 2 * tf.reduce_sum(tf.sqrt(values))
         of_means = tf.reduce_sum(tf.square(tf.cast(mean.mean, tf.float64) - means))
         distance = tf.maximum(of_means + of_covariances, 0)  # but for rounding it is so
-        return tf.cast(self.SCALE * distance, tf.float32)
+        return tf.cast(distance, tf.float32)
 
     def dvalue(self, mean: Moments, target: tuple, weight: float, positions: tf.Tensor) -> Moments:
         """Derivative of weight * cost with respect to ``sums``.
@@ -128,7 +125,7 @@ class WassersteinCost(_CostOfMoments):
         dgram = tf.eye(self.channels, dtype=tf.float64) - inverse
         m = tf.cast(mean.mean, tf.float64)
         dmean = 2 * (m - means) - 2 * tf.linalg.matvec(dgram, m)
-        scale = weight * self.SCALE / tf.cast(positions, tf.float64)
+        scale = weight / tf.cast(positions, tf.float64)
         return Moments(tf.cast(scale * dgram, tf.float32), tf.cast(scale * dmean, tf.float32))
 
     def _spectrum(self, mean: Moments, target: tuple) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
