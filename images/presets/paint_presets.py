@@ -19,7 +19,6 @@ import command  # noqa: E402
 
 SHEETS = {  # options of each
     "classic": (),
-    "tutorial": ("--preset", "tutorial"),
     "fast": ("--preset", "fast"),
     "painting": ("--preset", "painting"),
     "portrait": ("--preset", "portrait"),

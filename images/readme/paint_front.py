@@ -1,0 +1,80 @@
+"""Make the pictures at the top of README.md: what the bare command and ``painting`` make.
+
+The picture of the report needs Chromium.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+GAP = 8  # pixels between photo and picture
+PAGE = (960, 1270)  # pixels of the page that is shown, at twice the size of its picture
+GIF_SIDE = 220
+
+
+def nst(folder: Path, *options: str) -> Path:
+    """Run the command line on the shipped pictures; return the run folder."""
+    command = [sys.executable, ROOT / "nst_main.py", "--output_dir", folder, *options]
+    subprocess.run(command, check=True)
+    (found,) = folder.glob("*__*")
+    return found
+
+
+def beside(content: Path, picture: Path) -> Image.Image:
+    """Photo and picture side by side, of the size of the picture."""
+    with Image.open(content) as photo, Image.open(picture) as painted:
+        width, height = painted.size
+        sheet = Image.new("RGB", (2 * width + GAP, height), "white")
+        sheet.paste(photo.convert("RGB").resize(painted.size, Image.Resampling.LANCZOS), (0, 0))
+        sheet.paste(painted.convert("RGB"), (width + GAP, 0))
+    return sheet
+
+
+def save_small_gif(animation: Path, path: Path) -> None:
+    """Save every frame, smaller."""
+    with Image.open(animation) as gif:
+        size = GIF_SIDE, round(GIF_SIDE * gif.height / gif.width)
+        frames = []
+        for number in range(gif.n_frames):
+            gif.seek(number)
+            frames.append(gif.convert("RGB").resize(size, Image.Resampling.LANCZOS))
+    times = [250] * (len(frames) - 1) + [1500]
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=times, loop=0)
+
+
+def save_page(page: Path, path: Path, folder: Path) -> None:
+    """Save what a browser shows of a page."""
+    browser = shutil.which("chromium")
+    if browser is None:
+        sys.exit("paint_front: install chromium")
+    shot = folder / "page.png"
+    size = "--window-size={},{}".format(*PAGE)
+    command = [browser, "--headless", "--no-sandbox", "--hide-scrollbars", size]
+    subprocess.run([*command, f"--screenshot={shot}", page.as_uri()], check=True)
+    with Image.open(shot) as image:
+        half = image.convert("RGB").resize((PAGE[0] // 2, PAGE[1] // 2), Image.Resampling.LANCZOS)
+    half.save(path, quality=88)
+
+
+def main() -> None:
+    """Make all of them."""
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        run = nst(folder / "bare", "--animation", "gif")
+        sheet = beside(ROOT / "images/temple.jpg", run / "generated_image.png")
+        sheet.save(HERE / "before_after.jpg", quality=90)
+        save_small_gif(run / "animation.gif", HERE / "forming.gif")
+        save_page(run / "report.html", HERE / "report.jpg", folder)
+        run = nst(folder / "painting", "--preset", "painting")
+        with Image.open(run / "generated_image.png") as image:
+            image.convert("RGB").save(HERE / "painting.jpg", quality=90)
+
+
+if __name__ == "__main__":
+    main()
