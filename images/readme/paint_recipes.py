@@ -38,12 +38,12 @@ RECIPES: dict[str, str | tuple[str, ...]] = {
     "texture": "--preset painting --alpha 0 --image_size 320x213 "
     "--style_image_filename mosaic_sun.jpg",
     "layer": "--beta 0 --content_layers conv4_2 --init noise --optimizer lbfgs",
-    "smoother": "--preset fast --tv_weight 300000",
+    "smoother": "--preset fast --tv_weight 3000",
     "folder": tuple(f"--preset fast --style_image_filename {style}" for style in THREE),
     "portrait": f"--preset portrait {FACE} --style_image_filename woodcut_wave.jpg {SIZE}",
 }
 # How much alpha counts, for README: wider than the thumbnails.
-ALPHAS = tuple(f"--alpha {alpha} --image_size 300" for alpha in (1, 10, 100))
+ALPHAS = tuple(f"--preset painting --alpha {alpha} --image_size 300" for alpha in (1, 10, 100))
 
 
 def masks(folder: Path) -> None:
