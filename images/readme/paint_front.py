@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageSequence
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -20,7 +20,7 @@ GIF_SIDE = 220
 
 def nst(folder: Path, *options: str) -> Path:
     """Run the command line on the shipped pictures; return the run folder."""
-    command = [sys.executable, ROOT / "nst_main.py", "--output_dir", folder, *options]
+    command = [sys.executable, str(ROOT / "nst_main.py"), "--output_dir", str(folder), *options]
     subprocess.run(command, check=True)
     (found,) = folder.glob("*__*")
     return found
@@ -40,10 +40,10 @@ def save_small_gif(animation: Path, path: Path) -> None:
     """Save every frame, smaller."""
     with Image.open(animation) as gif:
         size = GIF_SIDE, round(GIF_SIDE * gif.height / gif.width)
-        frames = []
-        for number in range(gif.n_frames):
-            gif.seek(number)
-            frames.append(gif.convert("RGB").resize(size, Image.Resampling.LANCZOS))
+        frames = [
+            frame.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+            for frame in ImageSequence.Iterator(gif)
+        ]
     times = [250] * (len(frames) - 1) + [1500]
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=times, loop=0)
 
