@@ -92,8 +92,10 @@ def main() -> None:
             masks(folder)
             recipes = (options,) if isinstance(options, str) else options
             images = [paint(recipe, folder) for recipe in recipes]
-        whole = 3 * 300 if name == "alpha" else WIDTH
-        row(images, whole).save(HERE / f"recipes/{name}.jpg", quality=88)
+        if name == "alpha":
+            row(images, 3 * 300).save(HERE / "alpha.jpg", quality=88)
+        else:
+            row(images, WIDTH).save(HERE / f"recipes/{name}.jpg", quality=88)
 
 
 if __name__ == "__main__":
