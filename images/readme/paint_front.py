@@ -13,17 +13,19 @@ from PIL import Image, ImageSequence
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+
+import command  # noqa: E402
+
 GAP = 8  # pixels between photo and picture
 PAGE = (960, 1270)  # pixels of the page that is shown, at twice the size of its picture
 GIF_SIDE = 220
 
 
-def nst(folder: Path, *options: str) -> Path:
-    """Run the command line on the shipped pictures; return the run folder."""
-    command = [sys.executable, str(ROOT / "nst_main.py"), "--output_dir", str(folder), *options]
-    subprocess.run(command, check=True)
-    (found,) = folder.glob("*__*")
-    return found
+def paint(folder: Path, *options: str) -> Path:
+    """Paint the shipped pictures by the command line; return the picture, in its run folder."""
+    content, style = (ROOT / "images" / name for name in ("temple.jpg", "starlit_harbour.jpg"))
+    return command.paint(content, style, options, folder)[0]
 
 
 def beside(content: Path, picture: Path) -> Image.Image:
@@ -55,8 +57,8 @@ def save_page(page: Path, path: Path, folder: Path) -> None:
         sys.exit("paint_front: install chromium")
     shot = folder / "page.png"
     size = "--window-size={},{}".format(*PAGE)
-    command = [browser, "--headless", "--no-sandbox", "--hide-scrollbars", size]
-    subprocess.run([*command, f"--screenshot={shot}", page.as_uri()], check=True)
+    arguments = ["--headless", "--no-sandbox", "--hide-scrollbars", size]
+    subprocess.run([browser, *arguments, f"--screenshot={shot}", page.as_uri()], check=True)
     with Image.open(shot) as image:
         half = image.convert("RGB").resize((PAGE[0] // 2, PAGE[1] // 2), Image.Resampling.LANCZOS)
     half.save(path, quality=88)
@@ -66,13 +68,12 @@ def main() -> None:
     """Make all of them."""
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        run = nst(folder / "bare", "--animation", "gif")
-        sheet = beside(ROOT / "images/temple.jpg", run / "generated_image.png")
+        picture = paint(folder / "bare", "--animation", "gif")
+        sheet = beside(ROOT / "images/temple.jpg", picture)
         sheet.save(HERE / "before_after.jpg", quality=90)
-        save_small_gif(run / "animation.gif", HERE / "forming.gif")
-        save_page(run / "report.html", HERE / "report.jpg", folder)
-        run = nst(folder / "painting", "--preset", "painting")
-        with Image.open(run / "generated_image.png") as image:
+        save_small_gif(picture.with_name("animation.gif"), HERE / "forming.gif")
+        save_page(picture.with_name("report.html"), HERE / "report.jpg", folder)
+        with Image.open(paint(folder / "painting", "--preset", "painting")) as image:
             image.convert("RGB").save(HERE / "painting.jpg", quality=90)
 
 
