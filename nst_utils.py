@@ -19,6 +19,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,14 +36,12 @@ from nst.engine.optimizers import (
     LBFGS,
     Optimizer,
     OptimizerState,
-    curvature_of,
+    on_device,
     optimizer_class,
-    taken_image,
 )
 from nst.engine.products import channel_products, products_gradient
-from nst.engine.rows import row_blocks
 from nst.engine.scales import last_rounds, scale_factors, scale_iterations
-from nst.engine.step import Costs, Position, Step
+from nst.engine.step import Costs, LazyImage, Position, Step
 from nst.engine.style_costs import MomentsCost, WassersteinCost
 from nst.engine.tile_graph import TileGraphs
 from nst.engine.tiling import WHOLE, Tiling
@@ -85,6 +84,7 @@ class VGG:
         self.dtype = dtype
         self.layers = layers_up_to(weights.network, outputs)
         self._pool = tf.nn.avg_pool2d if pooling == "avg" else tf.nn.max_pool2d
+        self._pools_by_mean = pooling == "avg"
         self._mean = tf.constant(weights.mean)
         self._weights = {
             layer: [
@@ -122,6 +122,48 @@ class VGG:
                 x = self._pool(x, ksize=2, strides=2, padding="SAME")  # (1, h / 2, w / 2, C)
             activations[layer] = x
         return activations
+
+    def backpropagate(
+        self,
+        x: tf.Tensor,
+        layers: Sequence[str],
+        activations: Mapping[str, tf.Tensor],
+        gradients: Mapping[str, tf.Tensor],
+    ) -> tf.Tensor:
+        """Return the gradient of J with respect to ``x``, of its shape and dtype.
+
+        activations: of ``run(x, layers)``. gradients: dJ/dF of the terms in each layer that has
+        any, the last among them, (1, h, w, C) of ``dtype``.
+        """
+        upstream: tf.Tensor | None = None  # gradient from the layers after this one
+        for layer, before in zip(reversed(layers), [*reversed(layers[:-1]), None]):
+            parts = [part for part in (upstream, gradients.get(layer)) if part is not None]
+            gradient = parts[0] if len(parts) == 1 else parts[0] + parts[1]
+            read = x[tf.newaxis] if before is None else activations[before]
+            if layer in self._weights:
+                # Where F is 0 the ReLU stops the gradient.
+                gradient = tf.raw_ops.ReluGrad(gradients=gradient, features=activations[layer])
+                kernel = self._weights[layer][0]
+                if layer == "conv1_1" and self.dtype == tf.float16:  # beyond its range
+                    gradient = tf.cast(gradient, tf.float32)
+                upstream = tf.nn.conv2d_transpose(
+                    gradient,
+                    tf.cast(kernel, gradient.dtype),
+                    tf.shape(read),
+                    strides=1,
+                    padding="SAME",
+                )  # (1, h, w, C_in)
+            else:
+                upstream = self._unpool(gradient, read, activations[layer])
+        assert upstream is not None  # there is a layer
+        return tf.cast(upstream[0], x.dtype)
+
+    def _unpool(self, gradient: tf.Tensor, read: tf.Tensor, pooled: tf.Tensor) -> tf.Tensor:
+        """Gradient with respect to what a pool has read, from that of what it has made."""
+        window = {"ksize": [1, 2, 2, 1], "strides": [1, 2, 2, 1], "padding": "SAME"}
+        if self._pools_by_mean:
+            return tf.raw_ops.AvgPoolGrad(orig_input_shape=tf.shape(read), grad=gradient, **window)
+        return tf.raw_ops.MaxPoolGrad(orig_input=read, orig_output=pooled, grad=gradient, **window)
 
 
 def build_vgg(weights: Weights, settings: Settings, dtype: tf.DType = tf.float32) -> VGG:
@@ -259,29 +301,23 @@ class TotalVariation:
 
     weight: float
 
-    def add_gradient(self, image: np.ndarray, gradient: np.ndarray) -> float:
-        """Return J_tv of an image, and add ``weight`` times its gradient to ``gradient``, in place.
+    def add_gradient(self, image: tf.Tensor, gradient: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return J_tv of an image, a scalar, and ``gradient`` plus ``weight`` times its own.
 
         image, gradient: (H, W, 3) float32, 0..255.
         """
-        pixels = image.shape[0] * image.shape[1]
-        total = 0.0
-        for block in row_blocks(image):
-            rows = image[block.start : block.stop + 1]
-            inside = block.stop - block.start
-            for axis, part in ((0, rows), (1, rows[:inside])):
-                difference = np.diff(part, axis=axis)
-                total += float(np.abs(difference).sum(dtype=np.float64))
-                if self.weight:
-                    slope = np.sign(difference) * np.float32(self.weight / pixels)
-                    here = gradient[block.start : block.start + part.shape[0]]
-                    if axis == 0:
-                        here[:-1] -= slope
-                        here[1:] += slope
-                    else:
-                        here[:, :-1] -= slope
-                        here[:, 1:] += slope
-        return total / pixels
+        pixels = tf.cast(tf.shape(image)[0] * tf.shape(image)[1], tf.float32)
+        total = tf.zeros(())
+        for axis in (0, 1):
+            lower, upper = (image[1:], image[:-1]) if axis == 0 else (image[:, 1:], image[:, :-1])
+            difference = lower - upper
+            total += tf.reduce_sum(tf.abs(difference))
+            if self.weight:
+                sign = tf.sign(difference) * (self.weight / pixels)
+                before = [[int(axis == n), 0] for n in range(3)]
+                after = [[0, int(axis == n)] for n in range(3)]
+                gradient += tf.pad(sign, before) - tf.pad(sign, after)
+        return total / pixels, gradient
 
 
 class TotalCost:
@@ -330,16 +366,22 @@ class TotalCost:
 
         return terms(hypercolumns.BLOCKS, hypercolumns.CELLS), terms(hypercolumns.LAST_BLOCKS, {})
 
-    def costs(self, values: Mapping[str, float], image_cost: float) -> Costs:
-        """J and its parts. values: share * cost of each term, by key; image_cost: J_tv."""
-        content, style_layers = 0.0, dict.fromkeys(self.style_layers, 0.0)
+    def costs(self, values: Mapping[str, tf.Tensor], image_cost: tf.Tensor) -> Costs:
+        """J and its parts, float64 scalars. values: share * cost of each term, by key.
+
+        image_cost: J_tv.
+        """
+        values = {key: tf.cast(value, tf.float64) for key, value in values.items()}
+        image_cost = tf.cast(image_cost, tf.float64)
+        zero = tf.zeros((), tf.float64)
+        content, style_layers = zero, dict.fromkeys(self.style_layers, zero)
         terms = self.terms if self.terms[0].key in values else self.last_terms
         for term in terms:
             if term.part == "content":
                 content += values[term.key]
             else:
                 style_layers[term.layer] += values[term.key]
-        style = sum(style_layers.values(), 0.0)
+        style = tf.add_n([zero, *style_layers.values()])
         total = self.weights["content"] * content + self.weights["style"] * style
         total += self.image_cost.weight * image_cost
         return Costs(total, content, style, image_cost, tuple(style_layers.values()))
@@ -423,10 +465,47 @@ def build_optimizer(
     return optimizer
 
 
+def take_step(
+    optimizer: Optimizer, image: tf.Tensor, costs: Costs, gradient: tf.Tensor, state: Any
+) -> tuple[tf.Tensor, Any, tf.Tensor]:
+    """Judge an image; return the next one, the new state, and a report for the host.
+
+    The report is one float64 tensor: whether the image was taken, whether the next one differs from
+    the image taken last, J (not a number if its gradient is not finite), and the other costs.
+    """
+    is_finite = tf.reduce_all(tf.math.is_finite(gradient))
+    costs = costs._replace(total=tf.where(is_finite, costs.total, math.nan))
+    image, state = optimizer.step(image, costs.total, gradient, state)
+    moves = tf.reduce_any(tf.not_equal(image, state.image))
+    flags = [tf.cast(flag, tf.float64) for flag in (state.accepted, moves)]
+    return image, state, tf.stack([*flags, *costs[:-1], *costs.layers])
+
+
+def make_iteration(
+    objective: Objective, optimizer: Optimizer
+) -> Callable[[tf.Tensor, Any], tuple[tf.Tensor, Any, tf.Tensor]]:
+    """Return a function of an image and a state: its evaluation, and ``take_step``.
+
+    Where the picture is evaluated as a whole it is one graph, from which nothing of the picture's
+    size comes to the host.
+    """
+    graphs = objective.graphs
+    if not objective.is_whole:
+        judge = graphs.compiled(("step", optimizer), lambda: partial(take_step, optimizer))
+        return lambda image, state: judge(image, *objective.evaluate(image), state)
+    evaluate, key = objective.evaluate_whole, objective.graph_key
+
+    def iterate(image: tf.Tensor, state: Any, arguments: Any) -> tuple:
+        return take_step(optimizer, image, *evaluate(image, arguments), state)
+
+    compiled = graphs.compiled(("iteration", optimizer, key), lambda: iterate)
+    return lambda image, state: compiled(image, state, objective.arguments)
+
+
 def minimise(
     objective: Objective,
     optimizer: Optimizer,
-    image: np.ndarray,
+    image: tf.Tensor,
     state: Any = None,
     costs: Costs | None = None,
 ) -> Iterator[tuple[Costs, OptimizerState]]:
@@ -434,19 +513,19 @@ def minimise(
 
     Both are of the image taken last, which the state holds. A converged one is not evaluated again.
 
-    state, costs: what was yielded last, to resume from there; ``image`` is then the trial of state.
+    state: of the optimizer, ``init(image)`` if None; ``image`` is otherwise its trial. costs: what
+    was yielded last, to resume from there.
     """
     if state is None:
         state = optimizer.init(image)
+    iterate = make_iteration(objective, optimizer)
+    moves = costs is None or bool(tf.reduce_any(image != state.image))
     while True:
-        if state.image is None or not np.array_equal(image, state.image):  # else it has converged
-            new_costs, gradient = objective(image)
-            if not np.isfinite(gradient).all():
-                new_costs = new_costs._replace(total=math.nan)
-            image, state = optimizer.step(image, new_costs.total, gradient, state)
-            del gradient  # free its memory for the next one
-            if costs is None or state.accepted:
-                costs = new_costs
+        if moves:
+            image, state, report = iterate(image, state)
+            accepted, moves, *numbers = report.numpy().tolist()
+            if costs is None or accepted:
+                costs = Costs.of_numbers(numbers)
         assert costs is not None  # the first image was evaluated
         yield costs, state
 
@@ -510,24 +589,26 @@ def transfer_style(
         if position is None:
             image = start_image(inputs, weights.mean, settings, start)
         elif position.scale < scale:
-            image = resize(taken_image(position.state), inputs.size)
+            state = on_device(optimizer, position.state)
+            image = resize(state.image.numpy(), inputs.size)
             if settings.style_loss == NEIGHBOURS:
                 anchor = image
-            if last_round > 1:  # the cost differs little from that of the round before
-                state = curvature_of(position.state)
+            # In a later round of the last pass the cost differs little from that before.
+            state = optimizer.continue_from(image, state) if last_round > 1 else None
         else:
             iterations = range(position.iteration + 1, iterations.stop)
             state, costs, anchor = position.state, position.costs, position.anchor
+            state = on_device(optimizer, state)
             image = optimizer.trial(state)
         tiling = tilings[scale - 1] if tilings else WHOLE
         objective = make_objective(graphs, inputs, tiling, settings, anchor, last_round > 0)
-        evaluations = minimise(objective, optimizer, image, state, costs)
+        evaluations = minimise(objective, optimizer, tf.constant(image), state, costs)
         del image, state  # free their memory
         for iteration in iterations:
             costs, state = next(evaluations)
             if not math.isfinite(costs.total):
                 raise _diverged(settings, graphs.network.dtype, iteration)
-            picture = colours.restore(taken_image(state), scaled_content, settings.preserve_colors)
+            picture = LazyImage(state.image, scaled_content, settings.preserve_colors)
             position = Position(iteration, scale, time.perf_counter() - began, costs, state, anchor)
             yield Step(position, settings.epochs, len(factors), picture)
         del objective, evaluations  # free their memory for the next scale

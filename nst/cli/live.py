@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import waitress
 
 from nst.cli.time_left import TimeLeft
@@ -215,7 +214,7 @@ class Live(Progress):
                 names = ("iteration", "epochs", "scale", "scales")
                 state |= {name: getattr(step, name) for name in names}
                 state["left"] = None if run.left is None else round(run.left)
-            if run and run.image is not None:
+            if run and run.pictured:
                 state["picture"] = run.image_name
         self._last_request = time.monotonic()
         self._final_state_sent = state["status"] != RUNNING
@@ -229,12 +228,12 @@ class Live(Progress):
     def _picture(self) -> bytes:
         """The JPEG of the last picture, made once."""
         with self._lock:
-            if self._shown is None or self._shown.image is None:
+            if self._shown is None or self._shown.pictured is None:
                 return b""
-            name, image = self._shown.image_name, self._shown.image
+            name, step = self._shown.image_name, self._shown.pictured
             encoded = self._encoded
         if encoded is None or encoded[0] != name:
-            encoded = name, encode_jpeg(on_white(image, None), SIDE)
+            encoded = name, encode_jpeg(on_white(step.picture, None), SIDE)
             with self._lock:
                 self._encoded = encoded
         return encoded[1]
@@ -244,14 +243,15 @@ class Live(Progress):
 class _Run:
     """One picture that is being made.
 
-    image: the last one that came with a step. image_name: changes with every image.
+    pictured: the last step that came with an image, which is asked for when the page asks.
+    image_name: changes with every image.
     """
 
     task: Task
     log: CostLog
     time_left: TimeLeft
     step: Step | None = None
-    image: np.ndarray | None = None
+    pictured: Step | None = None
     image_name: str = ""
     left: float | None = None
 
@@ -261,8 +261,8 @@ class _Run:
             self.log.rewind(step.iteration - 1)
         self.log.add(step)
         self.step, self.left = step, self.time_left.after(step)
-        if step.image is not None:
-            self.image, self.image_name = step.image, f"{self.task.number}-{step.iteration}"
+        if step.source is not None:
+            self.pictured, self.image_name = step, f"{self.task.number}-{step.iteration}"
 
 
 def _listen(port: int | None) -> socket.socket:

@@ -36,7 +36,8 @@ def send(
         framed, saved = schedule.frame(step), schedule.checkpoint(step)
         message = Message(step.without_state())
         if saved or last:
-            state: Any = step.position.state
+            assert step.position.state is not None
+            state: Any = step.position.state.saved()
             pairs = getattr(state, "pairs", ())
             if pairs:
                 sent = sent_pair if sent_scale == step.scale else 0
@@ -45,9 +46,8 @@ def send(
                 state = state._replace(pairs=pairs[max(0, len(pairs) - new) :])
             position = replace(step.position, state=state)
             message = Message(replace(step, position=position), len(pairs))
-        if not (framed or last):
-            message = replace(message, step=replace(message.step, image=None))
-        yield message
+        image = step.image if framed or last else None
+        yield replace(message, step=replace(message.step, source=image))
         if stop:
             return
 

@@ -5,11 +5,19 @@ With ``zeros`` the convolutions see zeros there, and paint a coloured fringe alo
 the convolutions alone, and whose activations are in no cost.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nst.engine.tiling import grid
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+else:
+    from nst.engine.lazy_tensorflow import tf
 
 # Pixels of a mirrored border at least: more makes no better picture, only more work. A multiple of
 # the grid of the network, so that activations and pooling windows fall into place.
@@ -26,6 +34,24 @@ def extend(image: np.ndarray, width: int) -> np.ndarray:
     if not width:
         return image
     return np.pad(image, ((width, width), (width, width), (0, 0)), mode="reflect")
+
+
+def extend_tensor(image: tf.Tensor, width: int) -> tf.Tensor:
+    """As ``extend``, for a tensor whose sides are longer than ``width``."""
+    if not width:
+        return image
+    return tf.pad(image, _paddings(width), mode="REFLECT")
+
+
+def fold_tensor(gradient: tf.Tensor, width: int) -> tf.Tensor:
+    """As ``fold``, for a tensor whose sides are longer than ``width`` without the border."""
+    if not width:
+        return gradient
+    return tf.raw_ops.MirrorPadGrad(input=gradient, paddings=_paddings(width), mode="REFLECT")
+
+
+def _paddings(width: int) -> list[list[int]]:
+    return [[width, width], [width, width], [0, 0]]
 
 
 def fold(gradient: np.ndarray, width: int) -> np.ndarray:

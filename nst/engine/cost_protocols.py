@@ -1,9 +1,8 @@
-"""The interface between the engine and the costs; the formulas are in ``nst_utils``."""
+"""The interface between the engine and the costs, whose formulas it does not know."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
 import tensorflow as tf
 
 from nst.engine.step import Costs
@@ -101,8 +100,8 @@ class ImageCost(Protocol):
     @property
     def weight(self) -> float: ...
 
-    def add_gradient(self, image: np.ndarray, gradient: np.ndarray) -> float:
-        """Return the cost of an image (H, W, 3); add its weighted gradient to ``gradient``."""
+    def add_gradient(self, image: tf.Tensor, gradient: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the cost of an image (H, W, 3), and ``gradient`` plus its weighted own."""
 
 
 class TotalCost(Protocol):
@@ -117,5 +116,5 @@ class TotalCost(Protocol):
     @property
     def image_cost(self) -> ImageCost: ...
 
-    def costs(self, values: Mapping[str, float], image_cost: float) -> Costs:
-        """J and its parts. values: share * cost of each term, by key."""
+    def costs(self, values: Mapping[str, tf.Tensor], image_cost: tf.Tensor) -> Costs:
+        """J and its parts, float64 scalars. values: share * cost of each term, by key."""

@@ -14,12 +14,12 @@ target of its own region ([2], sections 4 and 6).
 """
 
 from collections.abc import Sequence
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import tensorflow as tf
 
-from nst.engine.borders import extend, fold
+from nst.engine.borders import extend, extend_tensor, fold, fold_tensor
 from nst.engine.inputs import TransferInputs, digest
 from nst.engine.masks import mask_pyramid
 from nst.engine.stage import Stage
@@ -47,8 +47,10 @@ class Objective:
         targets: of the positions, structures of arrays, in place of the content's activations.
         last_pass: with the terms of the last pass.
         """
+        self.graphs = graphs
         self._total_cost = graphs.total_cost
         self._border = graphs.border
+        self._size = inputs.size
         terms = self._total_cost.last_terms if last_pass else self._total_cost.terms
         stages = tiling.stages(graphs.network.layers)
         self.style_means: ByTerm = {}
@@ -73,10 +75,36 @@ class Objective:
             for stage in self._stages:
                 content_map = stage.set_content(content_map, tiling.keep_content)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the picture is evaluated at once, in one graph on the device."""
+        only = self._stages[0]
+        return len(self._stages) == 1 and len(only.tiles) == 1 and min(self._size) > self._border
+
+    @property
+    def graph_key(self) -> tuple:
+        """Objectives of the same graphs with equal ones evaluate a whole picture alike."""
+        return self._stages[0].graph.key
+
+    @cached_property
+    def arguments(self) -> tuple:
+        """The tensors that ``evaluate_whole`` needs beside the image."""
+        return self._stages[0].whole_arguments()
+
     def __call__(self, image: np.ndarray) -> tuple[Costs, np.ndarray]:
         """Return the costs of an image (H, W, 3) float32, 0..255, and dJ/dimage, (H, W, 3)."""
+        costs, gradient = self.evaluate(tf.constant(image, tf.float32))
+        return Costs.of_numbers(map(float, (*costs[:-1], *costs.layers))), gradient.numpy()
+
+    def evaluate(self, image: tf.Tensor) -> tuple[Costs, tf.Tensor]:
+        """The same, of tensors; costs are float64 scalars."""
+        if self.is_whole:
+            compiled = self.graphs.compiled(
+                ("evaluate", self.graph_key), lambda: self.evaluate_whole
+            )
+            return compiled(image, self.arguments)
         *before, last = self._stages
-        maps, sums = [extend(image, self._border)], []  # of each stage
+        maps, sums = [extend(image.numpy(), self._border)], []  # of each stage
         for stage in before:
             stage_sums, next_map = stage.sum_tiles(maps[-1], compare=True)
             sums.append(stage_sums)
@@ -86,10 +114,20 @@ class Objective:
             stage_sums = sums.pop()
             values |= stage.values(stage_sums)
             gradient = stage.backward(maps.pop(), stage_sums, gradient)
-        gradient = fold(gradient, self._border)
-        image_cost = self._total_cost.image_cost.add_gradient(image, gradient)
-        scalars = {key: float(value) for key, value in values.items()}
-        return self._total_cost.costs(scalars, image_cost), gradient
+        gradient = tf.constant(fold(gradient, self._border))
+        return self._with_image_cost(values, image, gradient)
+
+    def evaluate_whole(self, image: tf.Tensor, arguments: tuple) -> tuple[Costs, tf.Tensor]:
+        """The same, of a picture that is evaluated at once; arguments: ``self.arguments``."""
+        extended = extend_tensor(image, self._border)
+        values, gradient = self._stages[0].graph.evaluate(extended, *arguments)
+        return self._with_image_cost(values, image, fold_tensor(gradient, self._border))
+
+    def _with_image_cost(
+        self, values: ByTerm, image: tf.Tensor, gradient: tf.Tensor
+    ) -> tuple[Costs, tf.Tensor]:
+        image_cost, gradient = self._total_cost.image_cost.add_gradient(image, gradient)
+        return self._total_cost.costs(values, image_cost), gradient
 
 
 def _style_means(

@@ -1,17 +1,25 @@
 """Optimizers of a picture within 0..255. An object holds settings only; its state is a value.
 
 A file holds 0..255 only. Without bounds an optimizer would hide style in values that saving cuts
-off, so they are part of the optimisation.
+off, so they are part of the optimisation. Images, gradients and states are tensors, which stay on
+the device that evaluates J: a step can be part of a tf.function.
 """
+
+from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from nst.engine.rows import dot, row_blocks
+from nst.engine.curvature import Curvature, SavedPairs, pair_bytes
 from nst.settings import OPTIMIZERS, Settings
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+else:
+    from nst.engine.lazy_tensorflow import tf
 
 LOW, HIGH = 0.0, 255.0
 IMAGE_BYTES = 12  # a pixel of an image or gradient, three float32
@@ -19,68 +27,85 @@ IMAGE_BYTES = 12  # a pixel of an image or gradient, three float32
 FIRST = 0.08  # mean length of the first step, as a fraction of the range between the bounds
 FORGOTTEN = 0.1  # of that length after the curvature was forgotten
 MOST_REJECTED = 4  # trials in a row
-LEAST_CURVATURE = 1e-6  # smallest cosine between the two arrays of a pair that is kept
 MOST_PAIRS, FEWEST_PAIRS = 20, 4
 PAIR_PIXELS = 80_000_000  # pairs times pixels
 TINY = 1e-30  # avoids division by 0
 
 
-class OptimizerState(Protocol):
-    """State of an optimizer: a NamedTuple of numbers and float32 arrays, which never change.
+class SavedState(Protocol):
+    """The state of an optimizer on the host: a NamedTuple of numbers and float32 arrays.
 
-    So it can be saved at any time, from any thread. ``pairs`` of arrays, if it has them, are
-    numbered, each saved once; ``remembered`` is then the number of the last one. Any other field
-    that is not an array must be a Python number, bool or None, which checkpoints write as JSON.
-
-    accepted: whether the image judged last was taken. image: the one taken last, None before the
-    first.
+    ``pairs`` of arrays, if it has them, are numbered, each saved once; ``remembered`` is then the
+    number of the last one. Any other field that is not an array must be a Python number, bool or
+    None, which checkpoints write as JSON.
     """
 
     @property
-    def accepted(self) -> bool: ...
-    @property
-    def image(self) -> np.ndarray | None: ...
+    def image(self) -> np.ndarray: ...
     def _asdict(self) -> dict[str, Any]: ...
+    def saved(self) -> SavedState:
+        """Itself."""
+
+
+class OptimizerState(Protocol):
+    """The state of an optimizer: a NamedTuple of tensors.
+
+    accepted: whether the image judged last was taken. image: the one taken last.
+    """
+
+    @property
+    def accepted(self) -> Any: ...
+    @property
+    def image(self) -> Any: ...
+    def check(self) -> None:
+        """Raise RuntimeError if it is no longer what it was."""
+
+    def saved(self) -> SavedState:
+        """The state on the host; raises RuntimeError as ``check``, or when its pairs are read.
+
+        It can be called from any thread, until two more steps were made: later ones write where
+        the oldest pairs of L-BFGS were.
+        """
 
 
 class Optimizer(Protocol):
-    """What moves a picture. Images and gradients are float32 arrays of one shape.
+    """What moves a picture. Images and gradients are float32 tensors of one shape.
 
     ``transfer_style`` evaluates J of the first image, then of what ``step`` returns. A new one is
-    a class here and its line in ``nst.settings.OPTIMIZERS``.
+    a class here and its line in ``nst.settings.OPTIMIZERS``; a frozen dataclass, as graphs of a
+    step are kept for equal ones.
     """
 
     uses_learning_rate: bool  # of the settings
-    State: type  # its OptimizerState, which checkpoints make again from the saved fields
+    Saved: type  # its SavedState, which checkpoints make again from the saved fields
 
     @classmethod
-    def create(cls, settings: Settings, size: tuple[int, int]) -> "Optimizer":
+    def create(cls, settings: Settings, size: tuple[int, int]) -> Optimizer:
         """The optimizer of ``settings`` for images of ``size``, (height, width)."""
 
     @staticmethod
     def state_bytes(size: tuple[int, int]) -> float:
         """Bytes that its state and a step take for an image of ``size``, (height, width)."""
 
-    def init(self, image: np.ndarray) -> Any:
+    def init(self, image: tf.Tensor) -> Any:
         """Return the state before the first image."""
 
     def step(
-        self, image: np.ndarray, cost: float, gradient: np.ndarray, state: Any
-    ) -> tuple[np.ndarray, Any]:
+        self, image: tf.Tensor, cost: tf.Tensor, gradient: tf.Tensor, state: Any
+    ) -> tuple[tf.Tensor, Any]:
         """Judge an image by its cost and gradient; return the next image and the new state.
 
-        The state keeps ``image``, and may keep ``gradient``: the caller must not change them.
+        cost: a float64 scalar. Operations of TensorFlow only, without Python's side effects.
         """
 
-    def trial(self, state: Any) -> np.ndarray:
+    def trial(self, state: Any) -> tf.Tensor:
         """Return the image to evaluate next: the one that ``step`` returned with ``state``."""
 
+    def load(self, saved: Any) -> Any:
+        """Return the state that was saved."""
 
-def taken_image(state: OptimizerState | None) -> np.ndarray:
-    """The image taken last, of a state that has judged one."""
-    assert state is not None
-    assert state.image is not None
-    return state.image
+    def continue_from(self, image: tf.Tensor, state: Any) -> Any:
+        """Return the state before the first image of a cost that is nearly that of ``state``."""
 
 
 def optimizer_class(name: str) -> type[Optimizer]:
@@ -88,14 +113,44 @@ def optimizer_class(name: str) -> type[Optimizer]:
     return globals()[OPTIMIZERS[name]]
 
 
-class AdamState(NamedTuple):
-    """State of Adam: steps taken, first and second moments of the gradient (float32, as image)."""
+def on_device(optimizer: Optimizer, state: Any) -> Any:
+    """The state itself, or the one that was saved; raises RuntimeError if it was written over."""
+    if isinstance(state, optimizer.Saved):
+        return optimizer.load(state)
+    state.check()
+    return state
+
+
+class SavedAdam(NamedTuple):
+    """As AdamState, on the host."""
 
     count: int  # type: ignore[assignment]  # tuples have a method of this name
     first: np.ndarray
     second: np.ndarray
-    image: np.ndarray | None = None
+    image: np.ndarray
     accepted: bool = True
+
+    def saved(self) -> SavedAdam:
+        """Itself."""
+        return self
+
+
+class AdamState(NamedTuple):
+    """State of Adam: steps taken, first and second moments of the gradient (float32, as image)."""
+
+    count: tf.Tensor  # type: ignore[assignment]  # tuples have a method of this name
+    first: tf.Tensor
+    second: tf.Tensor
+    image: tf.Tensor
+    accepted: tf.Tensor
+
+    def check(self) -> None:
+        """It is never written over."""
+
+    def saved(self) -> SavedAdam:
+        """The state on the host."""
+        first, second, image = (t.numpy() for t in (self.first, self.second, self.image))
+        return SavedAdam(int(self.count), first, second, image)
 
 
 @dataclass(frozen=True)
@@ -108,10 +163,10 @@ class Adam:
     epsilon: float = 1e-8
 
     uses_learning_rate = True
-    State = AdamState
+    Saved = SavedAdam
 
     @classmethod
-    def create(cls, settings: Settings, size: tuple[int, int]) -> "Adam":
+    def create(cls, settings: Settings, size: tuple[int, int]) -> Adam:
         """Return the optimizer with the learning rate of ``settings``."""
         return cls(settings.learning_rate)
 
@@ -120,66 +175,106 @@ class Adam:
         """Two moments of the gradient."""
         return 2 * IMAGE_BYTES * math.prod(size)
 
-    def init(self, image: np.ndarray) -> AdamState:
+    def init(self, image: tf.Tensor) -> AdamState:
         """Return the state before the first step for an image (H, W, 3) float32."""
-        return AdamState(0, np.zeros_like(image), np.zeros_like(image))
+        image = tf.convert_to_tensor(image, tf.float32)
+        zeros = tf.zeros_like(image)
+        return AdamState(tf.constant(0, tf.int64), zeros, zeros, image, tf.constant(True))
 
     def step(
-        self, image: np.ndarray, cost: float, gradient: np.ndarray, state: AdamState
-    ) -> tuple[np.ndarray, AdamState]:
+        self, image: tf.Tensor, cost: tf.Tensor, gradient: tf.Tensor, state: AdamState
+    ) -> tuple[tf.Tensor, AdamState]:
         """Move an image (H, W, 3) float32 against the gradient of the cost.
 
-        Returns a new image and the new state, which keeps ``image``.
+        Returns a new image and the new state, which holds ``image``.
         """
-        first, second = np.empty_like(state.first), np.empty_like(state.second)
-        for rows in row_blocks(image):
-            g = gradient[rows]
-            np.multiply(state.first[rows], np.float32(self.beta_1), out=first[rows])
-            first[rows] += np.float32(1 - self.beta_1) * g
-            np.multiply(state.second[rows], np.float32(self.beta_2), out=second[rows])
-            second[rows] += np.float32(1 - self.beta_2) * np.square(g)
-        state = AdamState(state.count + 1, first, second, image)
+        image, gradient = (tf.convert_to_tensor(x, tf.float32) for x in (image, gradient))
+        first = self.beta_1 * state.first + (1 - self.beta_1) * gradient
+        second = self.beta_2 * state.second + (1 - self.beta_2) * tf.square(gradient)
+        state = AdamState(state.count + 1, first, second, image, tf.constant(True))
         return self.trial(state), state
 
-    def trial(self, state: AdamState) -> np.ndarray:
+    def trial(self, state: AdamState) -> tf.Tensor:
         """Return the image to evaluate next, after the first."""
-        count = state.count
-        rate = self.learning_rate * np.sqrt(1 - self.beta_2**count) / (1 - self.beta_1**count)
-        image = taken_image(state)
-        moved = np.empty_like(image)
-        for rows in row_blocks(moved):
-            size = np.sqrt(state.second[rows]) + np.float32(self.epsilon)
-            step = np.float32(rate) * state.first[rows] / size
-            np.clip(image[rows] - step, LOW, HIGH, out=moved[rows])
-        return moved
+        count = tf.cast(state.count, tf.float64)
+        rate = self.learning_rate * tf.sqrt(1 - self.beta_2**count) / (1 - self.beta_1**count)
+        length = tf.sqrt(state.second) + self.epsilon
+        return tf.clip_by_value(
+            state.image - tf.cast(rate, tf.float32) * state.first / length, LOW, HIGH
+        )
+
+    def load(self, saved: SavedAdam) -> AdamState:
+        """Return the state that was saved."""
+        first, second, image = map(tf.constant, (saved.first, saved.second, saved.image))
+        return AdamState(
+            tf.constant(saved.count, tf.int64), first, second, image, tf.constant(True)
+        )
+
+    def continue_from(self, image: tf.Tensor, state: AdamState) -> AdamState:
+        """A new state: moments of another image make Adam worse."""
+        return self.init(image)
+
+
+class SavedLBFGS(NamedTuple):
+    """State of L-BFGS on the host.
+
+    accepted: whether the image judged last was taken. image, cost, gradient: of the one that was
+    taken last. direction, length: the next trial is the image plus length times direction,
+    clipped. rejected: trials in a row that were not taken. pairs: (change of the image, change of
+    the gradient), the oldest first. remembered: pairs ever added; the last of ``pairs`` has this
+    number. products: of the pairs, see ``Curvature.saved_products``; None where they were not
+    saved.
+    """
+
+    accepted: bool
+    image: np.ndarray
+    cost: float
+    gradient: np.ndarray
+    direction: np.ndarray
+    length: float = 1.0
+    rejected: int = 0
+    pairs: SavedPairs | tuple[tuple[np.ndarray, np.ndarray], ...] = ()
+    remembered: int = 0
+    products: np.ndarray | None = None
+
+    def saved(self) -> SavedLBFGS:
+        """Itself."""
+        return self
 
 
 class LBFGSState(NamedTuple):
-    """State of L-BFGS.
+    """State of L-BFGS: as SavedLBFGS, but the pairs, and their numbers, are in ``curvature``.
 
-    accepted: whether the image judged last was taken. image, cost, gradient: of the one that was
-    taken last, None before the first. direction, length: the next trial is the image plus length
-    times direction, clipped. rejected: trials in a row that were not taken. pairs: (change of the
-    image, change of the gradient), the oldest first. remembered: pairs ever added; the last of
-    ``pairs`` has this number.
+    Before the first image ``cost`` is infinite.
     """
 
-    accepted: bool = False
-    image: np.ndarray | None = None
-    cost: float = math.inf
-    gradient: np.ndarray | None = None
-    direction: np.ndarray | None = None
-    length: float = 1.0
-    rejected: int = 0
-    pairs: tuple[tuple[np.ndarray, np.ndarray], ...] = ()
-    remembered: int = 0
+    accepted: tf.Tensor
+    image: tf.Tensor
+    cost: tf.Tensor  # float64
+    gradient: tf.Tensor
+    direction: tf.Tensor
+    length: tf.Tensor  # float64
+    rejected: tf.Tensor
+    curvature: Curvature
 
+    def check(self) -> None:
+        """Raise RuntimeError if later steps have written over a pair."""
+        self.curvature.check()
 
-def curvature_of(state: Any) -> LBFGSState | None:
-    """The curvature of a state of L-BFGS, to start from with a cost that is nearly the same."""
-    if not isinstance(state, LBFGSState):
-        return None
-    return LBFGSState(pairs=state.pairs, remembered=state.remembered)
+    def saved(self) -> SavedLBFGS:
+        """The state on the host, whose pairs are read when they are asked for."""
+        return SavedLBFGS(
+            bool(self.accepted),
+            self.image.numpy(),
+            float(self.cost),
+            self.gradient.numpy(),
+            self.direction.numpy(),
+            float(self.length),
+            int(self.rejected),
+            SavedPairs(self.curvature, tuple(self.image.shape)),
+            int(self.curvature.remembered),
+            self.curvature.saved_products(),
+        )
 
 
 def pairs_kept(size: tuple[int, int]) -> int:
@@ -192,14 +287,13 @@ def pairs_kept(size: tuple[int, int]) -> int:
 
 @dataclass(frozen=True)
 class LBFGS:
-    """Limited-memory BFGS (Nocedal and Wright 2006, algorithms 7.4 and 7.5) within bounds.
+    """Limited-memory BFGS (Nocedal and Wright 2006, section 7.2) within bounds.
 
-    The two loops run in the subspace of the pixels that are free to move: those at a bound with the
-    gradient pointing outwards are left out (two-metric projection, Bertsekas 1982), and so keep
-    their curvature out of the others'. The trial is clipped to the bounds, and taken if the cost is
-    lower, without asking for more: nearly always at full length, so an iteration takes one
-    evaluation. Otherwise the length shrinks to the minimum of a parabola through both costs and the
-    slope.
+    The direction is H times the gradient in the subspace of the pixels that are free to move: those
+    at a bound with the gradient pointing outwards stay (two-metric projection, Bertsekas 1982). The
+    trial is clipped to the bounds, and taken if the cost is lower, without asking for more: nearly
+    always at full length, so an iteration takes one evaluation. Otherwise the length shrinks to the
+    minimum of a parabola through both costs and the slope.
 
     memory: pairs that are kept. first: mean length of the first step, as a fraction of the range.
     """
@@ -210,107 +304,130 @@ class LBFGS:
     first: float = FIRST
 
     uses_learning_rate = False
-    State = LBFGSState
+    Saved = SavedLBFGS
 
     @classmethod
-    def create(cls, settings: Settings, size: tuple[int, int]) -> "LBFGS":
+    def create(cls, settings: Settings, size: tuple[int, int]) -> LBFGS:
         """Return the optimizer with as many pairs as suit images of ``size``."""
         return cls(pairs_kept(size))
 
     @staticmethod
     def state_bytes(size: tuple[int, int]) -> float:
-        """Image, gradient, direction, two temporaries, and two arrays a pair."""
-        return (5 + 2 * pairs_kept(size)) * IMAGE_BYTES * math.prod(size)
+        """Image, gradient, direction, two temporaries, and the pairs."""
+        return 5 * IMAGE_BYTES * math.prod(size) + pair_bytes(pairs_kept(size), size)
 
-    def init(self, image: np.ndarray) -> LBFGSState:
-        """Return the state before the first image."""
-        return LBFGSState()
+    def init(self, image: tf.Tensor) -> LBFGSState:
+        """Return the state before the first image, float32 of any shape."""
+        image = tf.convert_to_tensor(image, tf.float32)
+        return self._initial(image, Curvature.empty(self.memory, tf.size(image)))
+
+    def continue_from(self, image: tf.Tensor, state: LBFGSState) -> LBFGSState:
+        """Return the state before ``image``, with the curvature of ``state``."""
+        return self._initial(tf.convert_to_tensor(image, tf.float32), state.curvature)
+
+    def _initial(self, image: tf.Tensor, curvature: Curvature) -> LBFGSState:
+        infinite, one = tf.constant(math.inf, tf.float64), tf.constant(1.0, tf.float64)
+        zeros = tf.zeros_like(image)
+        return LBFGSState(
+            tf.constant(False), image, infinite, zeros, zeros, one, tf.constant(0), curvature
+        )
 
     def step(
-        self, image: np.ndarray, cost: float, gradient: np.ndarray, state: LBFGSState
-    ) -> tuple[np.ndarray, LBFGSState]:
+        self, image: tf.Tensor, cost: tf.Tensor, gradient: tf.Tensor, state: LBFGSState
+    ) -> tuple[tf.Tensor, LBFGSState]:
         """Judge an image, float32 of any shape, and return the next trial and the new state.
 
-        cost: one that is not finite is judged as too high, but for the first image. The state keeps
-        ``image`` and ``gradient``, which the caller must not change.
+        cost: float64; one that is not finite is judged as too high.
         """
-        if state.image is None or cost < state.cost:
-            pairs, remembered = state.pairs, state.remembered
-            if state.image is not None:
-                pair = image - state.image, gradient - state.gradient
-                if _is_curved(dot(*pair), dot(pair[0], pair[0]), dot(pair[1], pair[1])):
-                    pairs, remembered = (*pairs, pair)[-self.memory :], remembered + 1
-            direction = self._direction(image, gradient, pairs)
-            state = LBFGSState(
-                True, image, cost, gradient, direction, pairs=pairs, remembered=remembered
-            )
-        else:
-            state = self._shorter(image, cost, state)
+        image, gradient = (tf.convert_to_tensor(x, tf.float32) for x in (image, gradient))
+        cost = tf.cast(cost, tf.float64)
+        # A cost that is not a number is no lower than any.
+        state = tf.cond(
+            cost < state.cost,
+            lambda: self._take(image, cost, gradient, state),
+            lambda: self._shorten(image, cost, state),
+        )
         return self.trial(state), state
 
-    def trial(self, state: LBFGSState) -> np.ndarray:
+    def trial(self, state: LBFGSState) -> tf.Tensor:
         """Return the image to evaluate next, after the first."""
-        image, direction = taken_image(state), state.direction
-        assert direction is not None  # from the image taken last
-        trial = np.empty_like(image)
-        for rows in row_blocks(trial):
-            moved = image[rows] + np.float32(state.length) * direction[rows]
-            np.clip(moved, self.low, self.high, out=trial[rows])
-        return trial
+        moved = state.image + tf.cast(state.length, tf.float32) * state.direction
+        return tf.clip_by_value(moved, self.low, self.high)
 
-    def _shorter(self, image: np.ndarray, cost: float, state: LBFGSState) -> LBFGSState:
-        """Shorten a step whose end was no better; after several, forget the curvature."""
-        taken, gradient = taken_image(state), state.gradient
-        assert gradient is not None  # of the image taken last
-        descent = dot(gradient, image - taken)  # directional derivative
-        shorter = 0.5
-        if math.isfinite(cost) and descent < 0:
-            shorter = min(0.5, max(0.1, -descent / (2 * (cost - state.cost - descent))))
-        state = state._replace(
-            accepted=False, rejected=state.rejected + 1, length=state.length * shorter
+    def load(self, saved: SavedLBFGS) -> LBFGSState:
+        """Return the state that was saved."""
+        image, gradient, direction = map(
+            tf.constant, (saved.image, saved.gradient, saved.direction)
         )
-        if state.rejected == MOST_REJECTED and state.pairs:
-            direction = self._direction(taken, gradient, ())
-            state = state._replace(direction=direction, length=FORGOTTEN, pairs=())
-        return state
+        curvature = Curvature.load(
+            self.memory, tf.size(image), saved.pairs, saved.remembered, saved.products
+        )
+        return LBFGSState(
+            tf.constant(saved.accepted),
+            image,
+            tf.constant(saved.cost, tf.float64),
+            gradient,
+            direction,
+            tf.constant(saved.length, tf.float64),
+            tf.constant(saved.rejected),
+            curvature,
+        )
 
-    def _direction(
-        self,
-        image: np.ndarray,
-        gradient: np.ndarray,
-        pairs: tuple[tuple[np.ndarray, np.ndarray], ...],
-    ) -> np.ndarray:
-        """Minus the inverse Hessian times the gradient, in the subspace of the free pixels."""
-        free = np.empty(image.shape, bool)
-        direction = np.empty_like(gradient)
-        for rows in row_blocks(image):
-            x, g = image[rows], gradient[rows]
-            free[rows] = ~(((x <= self.low) & (g > 0)) | ((x >= self.high) & (g < 0)))
-            direction[rows] = np.where(free[rows], -g, 0)
-        used, scale = [], None
-        for moved, change in reversed(pairs):
-            curvature, steep = dot(moved, change, free), dot(change, change, free)
-            if not _is_curved(curvature, dot(moved, moved, free), steep):
-                continue
-            scale = scale or curvature / steep  # of the latest pair
-            share = dot(moved, direction) / curvature
-            _add_to_free(direction, -share, change, free)
-            used.append((moved, change, curvature, share))
-        if scale is None:
-            size = float(np.abs(direction).mean(dtype=np.float64))
-            scale = self.first * (self.high - self.low) / max(size, TINY)
-        direction *= np.float32(scale)
-        for moved, change, curvature, share in reversed(used):
-            _add_to_free(direction, share - dot(change, direction) / curvature, moved, free)
-        return direction
+    def _take(
+        self, image: tf.Tensor, cost: tf.Tensor, gradient: tf.Tensor, state: LBFGSState
+    ) -> LBFGSState:
+        """Take an image that is better. Of the first one there is no pair, as it has not moved."""
+        free = self._free(image, gradient)
+        masked = tf.where(free, gradient, 0.0)
+        curvature, product, is_curved = state.curvature.add(
+            image - state.image, gradient - state.gradient, masked, free
+        )
+        direction = tf.cond(
+            is_curved, lambda: tf.where(free, -product, 0.0), lambda: self._steepest(masked)
+        )
+        return LBFGSState(
+            tf.constant(True),
+            image,
+            cost,
+            gradient,
+            direction,
+            tf.constant(1.0, tf.float64),
+            tf.constant(0),
+            curvature,
+        )
 
+    def _shorten(self, image: tf.Tensor, cost: tf.Tensor, state: LBFGSState) -> LBFGSState:
+        """Shorten a step whose end was no better; after several, forget the curvature."""
+        gradient = state.gradient
+        descent = tf.reduce_sum(gradient * (image - state.image))  # directional derivative
+        descent = tf.cast(descent, tf.float64)
+        best = -descent / (2 * (cost - state.cost - descent))
+        can_fit = tf.math.is_finite(cost) & (descent < 0)
+        shorter = tf.where(can_fit, tf.clip_by_value(best, 0.1, 0.5), 0.5)
+        rejected = state.rejected + 1
+        forgets = tf.equal(rejected, MOST_REJECTED) & (state.curvature.kept > 0)
+        direction = tf.cond(
+            forgets,
+            lambda: self._steepest(tf.where(self._free(state.image, gradient), gradient, 0.0)),
+            lambda: state.direction,
+        )
+        return LBFGSState(
+            tf.constant(False),
+            state.image,
+            state.cost,
+            gradient,
+            direction,
+            tf.where(forgets, tf.constant(FORGOTTEN, tf.float64), state.length * shorter),
+            rejected,
+            state.curvature._replace(kept=tf.where(forgets, 0, state.curvature.kept)),
+        )
 
-def _is_curved(curvature: float, moved: float, change: float) -> bool:
-    """Whether a pair curves upwards by more than rounding."""
-    return curvature > LEAST_CURVATURE * math.sqrt(moved * change)
+    def _free(self, image: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
+        """Whether each value is free to move; a bool tensor."""
+        at_low, at_high = image <= self.low, image >= self.high
+        return ~((at_low & (gradient > 0)) | (at_high & (gradient < 0)))
 
-
-def _add_to_free(total: np.ndarray, factor: float, part: np.ndarray, free: np.ndarray) -> None:
-    """Add ``factor * part`` to the free pixels of ``total``, in place."""
-    for rows in row_blocks(total):
-        total[rows] += np.float32(factor) * part[rows] * free[rows]
+    def _steepest(self, gradient: tf.Tensor) -> tf.Tensor:
+        """The direction without curvature: against the gradient, of the length of a first step."""
+        size = tf.maximum(tf.reduce_mean(tf.abs(gradient)), TINY)
+        return (-self.first * (self.high - self.low) / size) * gradient

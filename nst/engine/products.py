@@ -2,8 +2,10 @@
 
 import tensorflow as tf
 
-BLOCK = 1024  # positions of a bfloat16 activation that are multiplied at a time
-FEWEST_BLOCKS = 8  # fewer would not average the rounding of their products
+# Positions of a bfloat16 activation that are multiplied at a time: the most of these of which there
+# are FEWEST_BLOCKS. Fewer would not average the rounding of their products.
+BLOCKS = (1024, 192)
+FEWEST_BLOCKS = 8
 
 
 def channel_products(
@@ -43,12 +45,14 @@ def _by_blocks(features: tf.Tensor, guided: tf.Tensor) -> tf.Tensor:
     all of them if there are too few blocks.
     """
     depth = features.shape[-1]
-    blocks = tf.shape(features)[0] // BLOCK
+    positions, (large, small) = tf.shape(features)[0], BLOCKS
+    size = tf.where(positions // large >= FEWEST_BLOCKS, large, small)
+    blocks = positions // size
     blocks *= tf.cast(blocks >= FEWEST_BLOCKS, tf.int32)  # too few: none
-    end = blocks * BLOCK
+    end = blocks * size
     products = tf.matmul(
-        tf.reshape(features[:end], (blocks, BLOCK, depth)),
-        tf.reshape(guided[:end], (blocks, BLOCK, depth)),
+        tf.reshape(features[:end], (blocks, size, depth)),
+        tf.reshape(guided[:end], (blocks, size, depth)),
         transpose_a=True,
     )  # (blocks, C, C)
     rest = tf.cast(features[end:], tf.float32)

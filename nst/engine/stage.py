@@ -140,17 +140,21 @@ class Stage:
             sums, _ = self.sum_tiles(stage_input, compare=True)
             values = self.values(sums)
             return values, self.backward(stage_input, sums, None)
+        x = self._tile_input(stage_input, self.tiles[0])[0]
+        values, gradient = self.graph.evaluate(x, *self.whole_arguments())
+        return values, gradient.numpy()
+
+    def whole_arguments(self) -> tuple:
+        """What ``TileGraph.evaluate`` needs beside the map, for a stage with one tile."""
         tile = self.tiles[0]
-        x, _, measured = self._tile_input(stage_input, tile)
-        values, gradient = self.graph.evaluate(
-            x,
-            measured,
+        measured = tile.relative(tile.measured(self._size, self._border))
+        return (
+            tf.constant(measured),
             self._targets(tile),
             self._tile_guides(tile),
             self._style_targets,
             self.counts,
         )
-        return values, gradient.numpy()
 
     def values(self, sums: ByTerm) -> ByTerm:
         """Share times cost of this stage's terms, from the sums over all its tiles."""

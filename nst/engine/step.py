@@ -1,11 +1,14 @@
 """The record of one iteration, which frames, log, checkpoints, progress and tests read."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from nst.engine.optimizers import OptimizerState
+from nst.engine import colours
+from nst.engine.optimizers import OptimizerState, SavedState
 
 COSTS = ("J", "J_content", "J_style", "J_tv")
 
@@ -23,9 +26,30 @@ class Costs(NamedTuple):
     tv: float
     layers: tuple[float, ...] = ()
 
+    @classmethod
+    def of_numbers(cls, numbers: Iterable[float]) -> "Costs":
+        """The costs in the order of the fields, those of the layers last."""
+        total, content, style, tv, *layers = numbers
+        return cls(total, content, style, tv, tuple(layers))
+
     def named(self) -> dict[str, float]:
         """The costs by their names in logs, manifests and events."""
         return dict(zip(COSTS, (self.total, self.content, self.style, self.tv)))
+
+
+class LazyImage:
+    """A picture that is copied from the device, and gets its colours, when it is first asked for.
+
+    image: (H, W, 3) tensor. content, mode: as for ``colours.restore``.
+    """
+
+    def __init__(self, image: Any, content: np.ndarray | None, mode: str) -> None:
+        self._image, self._content, self._mode = image, content, mode
+
+    @cached_property
+    def array(self) -> np.ndarray:
+        """(H, W, 3) float32, sRGB, 0..255."""
+        return colours.restore(self._image.numpy(), self._content, self._mode)
 
 
 @dataclass(frozen=True)
@@ -37,9 +61,9 @@ class Position:
     seconds: of work since the run began, the measuring of the targets included; of a resumed run
         without the time between.
     costs: of the image of this iteration.
-    state: of the optimizer, which holds the image. Its arrays are never changed, so that a position
-        can be saved at any time. None where the position is not to be saved (from a worker of a
-        cluster).
+    state: of the optimizer, which holds the image, as it is or saved. It is good until two more
+        steps were made: ``state.saved()`` before that. None where the position is not to be saved
+        (from a worker of a cluster).
     anchor: (H, W, 3) float32, the picture at the start of the scale, where J depends on it: in a
         run with the style loss ``neighbours``, after the first scale. None for others.
     """
@@ -48,7 +72,7 @@ class Position:
     scale: int
     seconds: float
     costs: Costs
-    state: OptimizerState | None
+    state: OptimizerState | SavedState | None
     anchor: np.ndarray | None = None
 
 
@@ -56,15 +80,21 @@ class Position:
 class Step:
     """The picture after an iteration: ``iteration`` evaluations of the cost after the start image.
 
-    epochs: the last iteration. scales: how many there are.
-    image: (H, W, 3) float32, sRGB, 0..255, of the size of the scale; None where no frame is due
-        (from a worker of a cluster).
+    epochs: the last iteration. scales: how many there are. source: of ``image``.
     """
 
     position: Position
     epochs: int
     scales: int
-    image: np.ndarray | None
+    source: LazyImage | np.ndarray | None
+
+    @property
+    def image(self) -> np.ndarray | None:
+        """(H, W, 3) float32, sRGB, 0..255, of the size of the scale.
+
+        None where no frame is due (from a worker of a cluster).
+        """
+        return self.source.array if isinstance(self.source, LazyImage) else self.source
 
     @property
     def iteration(self) -> int:
@@ -94,8 +124,9 @@ class Step:
     @property
     def picture(self) -> np.ndarray:
         """``image``, of a step that comes with it."""
-        assert self.image is not None
-        return self.image
+        image = self.image
+        assert image is not None
+        return image
 
     def without_state(self) -> "Step":
         """The same step without the memory of the optimizer's state."""

@@ -27,6 +27,11 @@ class Network(Protocol):
     def run(self, x: tf.Tensor, layers: Sequence[str]) -> ByLayer:
         """Activations (1, h, w, C) of consecutive layers, from an image or activation (h, w, C)."""
 
+    def backpropagate(
+        self, x: tf.Tensor, layers: Sequence[str], activations: ByLayer, gradients: ByLayer
+    ) -> tf.Tensor:
+        """Gradient with respect to ``x`` from those with respect to activations of ``run``."""
+
 
 class Counts(NamedTuple):
     """What sums over a picture are divided by, for each layer with a term.
@@ -52,6 +57,7 @@ class TileGraphs:
         self.total_cost = total_cost
         self.border = border
         self._graphs: dict[tuple, TileGraph] = {}
+        self._compiled: dict[tuple, Callable] = {}
         self._styles: dict[tuple, ByTerm] = {}
         self._features: tuple[tuple, Any] | None = None
 
@@ -70,6 +76,12 @@ class TileGraphs:
         if key not in self._graphs:
             self._graphs[key] = TileGraph(self.network, self.total_cost, *key)
         return self._graphs[key]
+
+    def compiled(self, key: tuple, make: Callable[[], Callable]) -> Callable:
+        """Return the graph of a function of tensors, of any shapes, traced once for each key."""
+        if key not in self._compiled:
+            self._compiled[key] = _Compiled(make())
+        return self._compiled[key]
 
     def run(self, graph: "TileGraph", name: str, arguments: Iterable[tuple]) -> Iterator[Any]:
         """Yield what the function ``name`` of a graph returns for each tile's arguments, in order.
@@ -95,6 +107,30 @@ class TileGraphs:
         return self._features[1]
 
 
+class _Compiled:
+    """A graph that is traced when it is first called, for arguments of any height and width.
+
+    Of an image (H, W, 3), and of activations, the channels are known to the graph.
+    """
+
+    def __init__(self, function: Callable) -> None:
+        self._function = tf.function(function, autograph=False, reduce_retracing=True)
+        self._graph: Callable | None = None
+
+    def __call__(self, *arguments: Any) -> Any:
+        if self._graph is None:
+            specs = tf.nest.map_structure(_any_size, arguments)
+            self._graph = self._function.get_concrete_function(*specs)
+        return self._graph(*arguments)
+
+
+def _any_size(tensor: tf.Tensor) -> tf.TensorSpec:
+    """The spec of tensors that differ in size, but for the channels of images and activations."""
+    rank = tensor.shape.rank
+    known = tensor.shape[-1] if rank in (3, 4) else None
+    return tf.TensorSpec([None] * (rank - 1) + [known] if rank else [], tensor.dtype)
+
+
 class TileGraph:
     """Consecutive layers of the network, applied to one tile.
 
@@ -118,6 +154,7 @@ class TileGraph:
 
         region_weights: (R,), 1 each where all regions count the same.
         """
+        self.key = layers, region_weights, guided, last_pass
         self.network = network
         self.layers = layers
         self.region_weights = region_weights
@@ -314,14 +351,12 @@ class TileGraph:
         dsums: derivative of J with respect to the sums over the picture. upstream: gradient with
         respect to the last activation, from the stages that follow.
         """
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(x)
-            activations = self.network.run(x, self.layers)
+        activations = self.network.run(x, self.layers)
         gradients = self._gradients(activations, measured, targets, guides, dsums)
         for name, gradient in upstream.items():
             gradient = self._spread(gradient, activations[name], name, box)
             gradients[name] = gradients[name] + gradient if name in gradients else gradient
-        return self._backpropagate(tape, x, activations, gradients)
+        return self._backpropagate(x, activations, gradients)
 
     def _gradients(
         self,
@@ -363,13 +398,11 @@ class TileGraph:
         counts: Counts,
     ) -> tuple[ByTerm, tf.Tensor]:
         """Values of the terms and gradient of J, where the only tile is the whole map."""
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(x)
-            activations = self.network.run(x, self.layers)
+        activations = self.network.run(x, self.layers)
         sums = self._term_sums(self._measured(activations, measured), targets, guides)
         dsums = self.dsums(sums, style_targets, counts)
         gradients = self._gradients(activations, measured, targets, guides, dsums)
-        gradient = self._backpropagate(tape, x, activations, gradients)
+        gradient = self._backpropagate(x, activations, gradients)
         return self.values(sums, style_targets, counts), gradient
 
     def _term_gradients(
@@ -392,9 +425,7 @@ class TileGraph:
             add(term, targets[term.key], dsums[term.key], None)
         return gradients
 
-    def _backpropagate(
-        self, tape: tf.GradientTape, x: tf.Tensor, activations: ByLayer, gradients: ByLayer
-    ) -> tf.Tensor:
+    def _backpropagate(self, x: tf.Tensor, activations: ByLayer, gradients: ByLayer) -> tf.Tensor:
         """Gradient with respect to ``x`` from the gradients with respect to activations."""
         scale = None
         if self.network.dtype == tf.float16:
@@ -403,9 +434,7 @@ class TileGraph:
             exponent = tf.math.log(16.0 / tf.maximum(largest, 1e-30)) / math.log(2.0)
             scale = tf.pow(2.0, tf.round(exponent))
             gradients = {name: tf.cast(g * scale, tf.float16) for name, g in gradients.items()}
-        gradient = tape.gradient(
-            [activations[name] for name in gradients], x, output_gradients=list(gradients.values())
-        )
+        gradient = self.network.backpropagate(x, self.layers, activations, gradients)
         return gradient if scale is None else tf.cast(gradient, tf.float32) / scale
 
 

@@ -9,6 +9,7 @@ atomically: at every moment the folder holds a whole checkpoint.
 
 import errno
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,7 +23,7 @@ from nst.files import write_atomically
 from nst.layout import CHECKPOINT, CHECKPOINT_DAMAGED, CHECKPOINT_PAIRS
 from nst.settings import OPTIMIZERS
 
-STATES = {name: optimizer_class(name).State for name in OPTIMIZERS}
+STATES = {name: optimizer_class(name).Saved for name in OPTIMIZERS}
 VERSION = 2
 ANCHOR = "anchor of the position"  # in the file, beside the arrays of the state
 
@@ -116,9 +117,10 @@ class Checkpoints:
 
         If that fails, the one before is still there.
         """
-        position, state = checkpoint.position, checkpoint.position.state
-        if state is None:
+        position = checkpoint.position
+        if position.state is None:
             raise ValueError("a position without its state cannot be saved")
+        state = position.state.saved()
         fields = state._asdict()
         pairs = fields.pop("pairs", ())
         segments = []
@@ -163,7 +165,7 @@ class Checkpoints:
         self._segments = []
         self._remove_old([])
 
-    def _save_pairs(self, scale: int, newest: int, pairs: tuple) -> list[_Segment]:
+    def _save_pairs(self, scale: int, newest: int, pairs: Sequence) -> list[_Segment]:
         """Write the pairs that are not on disk yet; return the segments that hold all of them."""
         oldest = newest - len(pairs) + 1
         segments = [s for s in self._segments if s.scale == scale and s.last >= oldest]
@@ -172,9 +174,8 @@ class Checkpoints:
             segment = _Segment(scale, first, newest)
             arrays = {
                 f"{number}-{part}": array
-                for number, pair in enumerate(pairs, oldest)
+                for number, pair in enumerate(pairs[first - oldest :], first)
                 for part, array in enumerate(pair)
-                if number >= first
             }
             path = self.folder / segment.name
             write_atomically(path, lambda file: _write(file, arrays))

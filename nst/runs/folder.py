@@ -262,7 +262,7 @@ class RunFolder:
             if (
                 last is not None
                 and last.position.state is not None
-                and last.image is not None
+                and last.source is not None
                 and not last.is_last
                 and not isinstance(error, OutputError)
             ):

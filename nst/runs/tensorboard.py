@@ -44,9 +44,9 @@ class TensorBoardLog:
                     tf.summary.scalar(name, cost)
                 for layer, cost in zip(self._layers, step.costs.layers):
                     tf.summary.scalar(f"J_style layers/{layer}", cost)
-                if framed and step.image is not None:
-                    factor = min(1.0, SIDE / max(step.image.shape[:2]))
-                    small = resize(step.image, scaled_size(step.image.shape, factor))
+                if framed and (image := step.image) is not None:
+                    factor = min(1.0, SIDE / max(image.shape[:2]))
+                    small = resize(image, scaled_size(image.shape, factor))
                     tf.summary.image("picture", to_pixels(small)[np.newaxis])
                     self._writer.flush()
         except (tf.errors.OpError, OSError) as error:

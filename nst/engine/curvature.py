@@ -1,0 +1,291 @@
+"""What L-BFGS knows of the curvature of J: pairs of changes, and their products.
+
+H, the inverse of the Hessian, in the compact form of Byrd, Nocedal and Schnabel 1994
+(Representations of quasi-Newton matrices, equation 3.1), which reads each pair twice a step:
+
+    H = g I + [S  g Y] [[R^-T (D + g Y^T Y) R^-1, -R^-T], [-R^-1, 0]] [S  g Y]^T
+
+S and Y are the changes of the image and of the gradient, R the upper triangle of S^T Y, D its
+diagonal, g the newest s^T y / y^T y.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+else:
+    from nst.engine.lazy_tensorflow import tf
+
+LEAST_CURVATURE = 1e-6  # smallest cosine between the two arrays of a pair that is kept
+# A saved state is read while the next step is made, and one more may have been asked for: what
+# they write must not fall on a pair that is still to be read.
+SPARE = 2
+GATHERED = 1 << 18  # fixed pixels whose part in the products is measured at once
+
+Pair = tuple[np.ndarray, np.ndarray]
+
+
+def pair_bytes(memory: int, size: tuple[int, int]) -> float:
+    """Bytes of ``memory`` pairs of images of ``size``, (height, width)."""
+    return 2 * (memory + SPARE) * 4 * 3 * math.prod(size)
+
+
+class Products(NamedTuple):
+    """Products of the pairs over pixels, float64, by slot.
+
+    moved_change: (slots, slots), s_i^T y_j where pair j is no older than i. changes: (slots,
+    slots), y_i^T y_j. moved: (slots,), s_i^T s_i.
+    """
+
+    moved_change: tf.Tensor
+    changes: tf.Tensor
+    moved: tf.Tensor
+
+
+class Curvature(NamedTuple):
+    """Pairs, and their products over all pixels.
+
+    kept: how many pairs count, int32. remembered: pairs ever added, int64: the newest has this
+    number; number n is in slot n modulo the number of slots. moved, change: (slots, values of an
+    image) float32, written in place: see SPARE.
+    """
+
+    kept: tf.Tensor
+    remembered: tf.Tensor
+    moved: tf.Tensor
+    change: tf.Tensor
+    products: Products
+
+    @classmethod
+    def empty(cls, memory: int, values: int | tf.Tensor) -> Curvature:
+        """No pairs, with room for ``memory`` of images with so many values."""
+        slots = memory + SPARE
+        square = tf.zeros((slots, slots), tf.float64)
+        return cls(
+            tf.constant(0),
+            tf.constant(0, tf.int64),
+            tf.zeros((slots, values)),
+            tf.zeros((slots, values)),
+            Products(square, square, tf.zeros((slots,), tf.float64)),
+        )
+
+    @classmethod
+    def load(
+        cls,
+        memory: int,
+        values: int | tf.Tensor,
+        pairs: Sequence[Pair],
+        remembered: int,
+        products: np.ndarray | None,
+    ) -> Curvature:
+        """Pairs that were saved, the oldest first; products: of ``saved_products``, if saved."""
+        curvature = cls.empty(memory, values)
+        first = remembered - len(pairs)
+        curvature = curvature._replace(remembered=tf.constant(first, tf.int64))
+        for number in range(len(pairs)):
+            moved, change = map(tf.constant, pairs[number])
+            curvature = curvature._write(moved, change)
+            if products is None:
+                row = tf.reshape(change, (1, -1))
+                along_moved = _products(row, curvature.moved)[0]
+                along_change = _products(row, curvature.change)[0]
+                curvature = curvature._measure(along_moved, along_change, moved)
+            curvature = curvature._replace(remembered=curvature.remembered + 1)
+        curvature = curvature._replace(kept=tf.constant(len(pairs)))
+        if products is None:
+            return curvature
+        slots = memory + SPARE
+        parts = products[:slots], products[slots:-1], products[-1]
+        return curvature._replace(products=Products(*map(tf.constant, parts)))
+
+    def check(self) -> None:
+        """Raise RuntimeError if later steps have written over a pair."""
+        for number in range(int(self.remembered) - int(self.kept) + 1, int(self.remembered) + 1):
+            self.pair(number)
+
+    def pair(self, number: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """The pair of a number, (values,) each; raises RuntimeError if it was written over."""
+        slot = number % len(self.moved)
+        moved, change = self.moved[slot], self.change[slot]
+        square = float(tf.tensordot(moved, moved, 1))
+        if not math.isclose(square, float(self.products.moved[slot]), rel_tol=1e-3):
+            raise RuntimeError("a state of L-BFGS is good until two more steps were made")
+        return moved, change
+
+    def saved_products(self) -> np.ndarray:
+        """The products as one array, (2 slots + 1, slots) float64."""
+        return np.vstack([part.numpy() for part in self.products])
+
+    @property
+    def _slots(self) -> tf.Tensor:
+        return tf.shape(self.moved)[0]
+
+    def add(
+        self, moved: tf.Tensor, change: tf.Tensor, gradient: tf.Tensor, free: tf.Tensor
+    ) -> tuple[Curvature, tf.Tensor, tf.Tensor]:
+        """Add a pair; return the new pairs, and H times a gradient, among the free pixels.
+
+        gradient: 0 but where ``free``, a bool for each value of the image. The third is whether
+        there is any curvature there; if not, H is 1. A pair that does not curve upwards by more
+        than rounding is not kept, and not used where it does not so among the free pixels.
+        """
+        curvature = self._write(moved, change)
+        row = tf.reshape(gradient, (1, -1))
+        vectors = tf.concat([tf.reshape(change, (1, -1)), row], axis=0)
+        along_moved = _products(vectors, curvature.moved)  # (2, slots)
+        along_change = _products(vectors, curvature.change)
+        curvature = curvature._measure(along_moved[0], along_change[0], moved)
+        slot = curvature._slot(curvature.remembered + 1)
+        products = curvature.products
+        grows = _is_curved(
+            products.moved_change[slot, slot], products.moved[slot], products.changes[slot, slot]
+        )
+        curvature = curvature._replace(
+            remembered=self.remembered + tf.cast(grows, tf.int64),
+            kept=tf.minimum(self.kept + tf.cast(grows, tf.int32), self._slots - SPARE),
+        )
+        of_moved, of_change, scale, any_curved = curvature._coefficients(
+            along_moved[1], along_change[1], tf.reshape(free, (-1,))
+        )
+        product = tf.cast(scale, tf.float32) * row
+        product += tf.matmul(of_moved, curvature.moved) + tf.matmul(of_change, curvature.change)
+        return curvature, tf.reshape(product, tf.shape(gradient)), any_curved
+
+    def _slot(self, number: tf.Tensor) -> tf.Tensor:
+        return tf.cast(number % tf.cast(self._slots, tf.int64), tf.int32)
+
+    def _write(self, moved: tf.Tensor, change: tf.Tensor) -> Curvature:
+        """Put a pair in the slot after the newest, in place: a copy would take longer than all."""
+        slot = self._slot(self.remembered + 1)[tf.newaxis]
+        moved, change = (
+            tf.raw_ops.InplaceUpdate(x=pairs, i=slot, v=tf.reshape(values, (1, -1)))
+            for pairs, values in ((self.moved, moved), (self.change, change))
+        )
+        return self._replace(moved=moved, change=change)
+
+    def _measure(
+        self, along_moved: tf.Tensor, along_change: tf.Tensor, moved: tf.Tensor
+    ) -> Curvature:
+        """Take the products of the change that was written last, (slots,), with all of them."""
+        slot = self._slot(self.remembered + 1)
+        here = tf.one_hot(slot, self._slots, dtype=tf.float64) > 0  # (slots,)
+        row, column = here[:, tf.newaxis], here[tf.newaxis]
+        moved_change, changes, squares = self.products
+        line = tf.reshape(moved, (1, -1))
+        square = _products(line, line)[0, 0]
+        products = Products(
+            tf.where(column, along_moved[:, tf.newaxis], moved_change),
+            tf.where(row, along_change, tf.where(column, along_change[:, tf.newaxis], changes)),
+            tf.where(here, square, squares),
+        )
+        return self._replace(products=products)
+
+    def _coefficients(
+        self, along_moved: tf.Tensor, along_change: tf.Tensor, free: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        """What S and Y are multiplied with, (1, slots) float32 each, g, and if any pair is used.
+
+        along_moved, along_change: S^T and Y^T times the gradient, (slots,) float64.
+        """
+        products = self._among(free)
+        memory = self._slots - SPARE
+        numbers = self.remembered - tf.cast(memory - 1, tf.int64)
+        numbers += tf.range(tf.cast(memory, tf.int64))  # the oldest first
+        slots = self._slot(numbers)
+        moved_change, changes = (
+            tf.gather(tf.gather(part, slots), slots, axis=1)
+            for part in (products.moved_change, products.changes)
+        )
+        moved = tf.gather(products.moved, slots)
+        diagonal = tf.linalg.diag_part(moved_change)
+        used = _is_curved(diagonal, moved, tf.linalg.diag_part(changes))
+        used &= tf.range(memory) >= memory - self.kept
+        both = used[:, tf.newaxis] & used
+        upper = tf.linalg.band_part(tf.where(both, moved_change, 0.0), 0, -1)
+        triangle = tf.linalg.set_diag(upper, tf.where(used, diagonal, 1.0))  # R
+        newest = tf.reduce_max(tf.where(used, tf.range(memory), 0))
+        any_used = tf.reduce_any(used)
+        scale = tf.where(any_used, diagonal[newest] / changes[newest, newest], 1.0)
+        p, q = (
+            tf.where(used, tf.gather(part, slots), 0.0)[:, tf.newaxis]
+            for part in (along_moved, along_change)
+        )
+        u = tf.linalg.triangular_solve(triangle, p, lower=False)  # R^-1 S^T times the gradient
+        inner = tf.linalg.matmul(tf.where(both, changes, 0.0), u) - q
+        inner = tf.where(used, diagonal, 0.0)[:, tf.newaxis] * u + scale * inner
+        top = tf.linalg.triangular_solve(triangle, inner, lower=False, adjoint=True)
+
+        def by_slot(column: tf.Tensor) -> tf.Tensor:
+            values = tf.where(used[:, tf.newaxis], column, 0.0)
+            scattered = tf.scatter_nd(slots[:, tf.newaxis], values, [self._slots, 1])
+            return tf.cast(tf.transpose(scattered), tf.float32)
+
+        return by_slot(top), by_slot(-scale * u), scale, any_used
+
+    def _among(self, free: tf.Tensor) -> Products:
+        """Products over the free pixels: those over all, less those over the others, the fewer."""
+        fixed = tf.where(~free)[:, 0]
+        count = tf.shape(fixed)[0]
+
+        def subtract(start: tf.Tensor, products: Products) -> tuple[tf.Tensor, Products]:
+            part = fixed[start : start + GATHERED]
+            moved = tf.cast(tf.gather(self.moved, part, axis=1), tf.float64)
+            change = tf.cast(tf.gather(self.change, part, axis=1), tf.float64)
+            return start + GATHERED, Products(
+                products.moved_change - tf.matmul(moved, change, transpose_b=True),
+                products.changes - tf.matmul(change, change, transpose_b=True),
+                products.moved - tf.reduce_sum(tf.square(moved), axis=1),
+            )
+
+        _, products = tf.while_loop(
+            lambda start, _: start < count,
+            subtract,
+            (tf.constant(0), self.products),
+            parallel_iterations=1,
+        )
+        return products
+
+
+class SavedPairs(Sequence):
+    """The pairs of a state as arrays of the shape of the image, the oldest first.
+
+    Each is copied to the host when it is asked for.
+    """
+
+    def __init__(self, curvature: Curvature, shape: tuple[int, ...]) -> None:
+        self._curvature, self._shape = curvature, shape
+        self._count, self._newest = int(curvature.kept), int(curvature.remembered)
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> Pair: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Pair, ...]: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        """Raises RuntimeError for a pair that later steps have written over."""
+        if isinstance(index, slice):
+            return tuple(self[number] for number in range(len(self))[index])
+        number = self._newest - self._count + 1 + range(self._count)[index]
+        moved, change = self._curvature.pair(number)
+        return moved.numpy().reshape(self._shape), change.numpy().reshape(self._shape)
+
+    def __reduce__(self) -> tuple:
+        return tuple, (list(self),)
+
+
+def _products(vectors: tf.Tensor, pairs: tf.Tensor) -> tf.Tensor:
+    """Products over pixels of (n, values) and (slots, values): (n, slots) float64."""
+    return tf.cast(tf.matmul(vectors, pairs, transpose_b=True), tf.float64)
+
+
+def _is_curved(curvature: tf.Tensor, moved: tf.Tensor, change: tf.Tensor) -> tf.Tensor:
+    """Whether pairs curve upwards by more than rounding."""
+    return curvature > LEAST_CURVATURE * tf.sqrt(tf.maximum(moved * change, 0.0))
