@@ -4,9 +4,11 @@ import json
 import logging
 import os
 import platform
+import statistics
 import sys
+import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,16 @@ def enlarged(name: str, long_side: int) -> np.ndarray:
     """A picture file, or one of images/, at any long side: (H, W, 3) float32."""
     rgb = read_picture(find_picture(name, "pairs")).rgb
     return resize(rgb, scaled_size(rgb.shape, long_side / max(rgb.shape))).astype(np.float32)
+
+
+def seconds(work: Callable, repeats: int) -> float:
+    """Median seconds of a call, after two to warm up."""
+    times = []
+    for _ in range(repeats + 2):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times[2:])
 
 
 def pairs(names: Sequence[str]) -> Sequence[tuple[str, str]]:

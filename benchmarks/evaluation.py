@@ -8,13 +8,11 @@ large matrix product, too: the most that the machine can do.
 """
 
 import argparse
-import statistics
-import time
 from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
-from common import enlarged, machine, report
+from common import enlarged, machine, report, seconds
 
 import nst_utils
 from nst.api import build_objective
@@ -74,16 +72,6 @@ def operations(settings: Settings, shape: tuple[int, ...], network: weights.Weig
         else:
             height, width = -(-height // 2), -(-width // 2)
     return total
-
-
-def seconds(work: Callable, repeats: int) -> float:
-    """Median seconds of a call, after two to warm up."""
-    times = []
-    for _ in range(repeats + 2):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times[2:])
 
 
 def product_rate(dtype: tf.DType) -> float:

@@ -131,7 +131,9 @@ def test_the_derivatives_of_a_cost(cost, guided):
         assert np.sum(gradient * direction) == pytest.approx(slope, rel=1e-3, abs=1e-5)
 
 
-@pytest.mark.parametrize(("positions", "error"), [(5, 1e-6), (1000, 1e-5), (5000, 2e-3), (9000, 2e-3)])
+@pytest.mark.parametrize(
+    ("positions", "error"), [(5, 1e-6), (1000, 1e-5), (5000, 2e-3), (9000, 2e-3)]
+)
 def test_gram_matrices_of_bfloat16_are_summed_in_float32(positions, error):
     random = np.random.default_rng(0)
     activation = tf.constant(random.random((1, 1, positions, 8)), tf.bfloat16)
@@ -151,7 +153,7 @@ def test_a_guided_gram_matrix_weighs_positions(dtype, positions):
     np.testing.assert_allclose(gram_matrix(activation, tf.constant(guide)), expected, rtol=error)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (3, 4), (600, 5)])  # 600 rows are several blocks
+@pytest.mark.parametrize("size", [(1, 1), (3, 4), (600, 5)])
 def test_total_variation_is_its_formula(size):
     random = np.random.default_rng(0)
     image = random.uniform(0, 255, (*size, 3)).astype(np.float32)
@@ -160,16 +162,16 @@ def test_total_variation_is_its_formula(size):
         total = sum(np.abs(np.diff(pixels, axis=axis)).sum() for axis in (0, 1))
         return total / (size[0] * size[1])
 
-    gradient = np.ones_like(image)
-    found = TotalVariation(5.0).add_gradient(image, gradient)
-    assert found == pytest.approx(variation(image.astype(np.float64)), rel=1e-6)
+    ones = tf.ones(image.shape)
+    found, gradient = TotalVariation(5.0).add_gradient(tf.constant(image), ones)
+    assert float(found) == pytest.approx(variation(image.astype(np.float64)), rel=1e-6)
     step, direction = 1e-6, random.normal(size=image.shape)
     up, down = (variation(image + sign * step * direction) for sign in (1, -1))
     slope = 5 * (up - down) / (2 * step)
-    assert np.sum((gradient - 1) * direction) == pytest.approx(slope, abs=1e-4)
-    unweighted = np.ones_like(image)
-    assert TotalVariation(0.0).add_gradient(image, unweighted) == found
-    assert (unweighted == 1).all()
+    assert np.sum((gradient.numpy() - 1) * direction) == pytest.approx(slope, abs=1e-4)
+    unweighted = TotalVariation(0.0).add_gradient(tf.constant(image), ones)
+    assert unweighted[0] == found
+    assert tf.reduce_all(unweighted[1] == 1)
 
 
 def test_a_style_of_another_size_is_compared_per_position(vgg19, harbour):
@@ -333,3 +335,30 @@ def test_calls_that_lack_a_picture_are_refused(vgg19, temple, harbour, arguments
     arguments = [pictures.get(name, name) if isinstance(name, str) else name for name in arguments]
     with pytest.raises(UsageError, match=word):
         next(transfer_style(*arguments, vgg19, Settings(**settings), evaluation=FLOAT32))
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"optimizer": "lbfgs", "tv_weight": 1.0, "style_loss": "moments"}]
+)
+def test_between_frames_nothing_of_the_pictures_size_comes_to_the_host_or_from_it(
+    vgg19, temple, harbour, monkeypatch, options
+):
+    sizes = []
+    tensor = type(tf.constant(0)).__mro__[1]
+    to_host, to_device = tensor.numpy, tf.constant
+
+    def record(array):
+        sizes.append(np.size(array))
+        return array
+
+    monkeypatch.setattr(tensor, "numpy", lambda self: record(to_host(self)))
+    monkeypatch.setattr(tf, "constant", lambda value, *args: to_device(record(value), *args))
+    settings = Settings(epochs=6, **options)
+    steps = transfer_style(temple, harbour, vgg19, settings, evaluation=FLOAT32)
+    next(steps)
+    assert max(sizes) >= temple.size  # the start image
+    sizes.clear()
+    *_, last = steps
+    assert 0 < max(sizes) < 100
+    assert last.image.shape == temple.shape
+    assert max(sizes) == temple.size  # the frame that was asked for

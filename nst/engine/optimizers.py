@@ -77,7 +77,7 @@ class Optimizer(Protocol):
     """
 
     uses_learning_rate: bool  # of the settings
-    Saved: type  # its SavedState, which checkpoints make again from the saved fields
+    Saved: type[Any]  # its SavedState, which checkpoints make again from the saved fields
 
     @classmethod
     def create(cls, settings: Settings, size: tuple[int, int]) -> Optimizer:
