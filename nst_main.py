@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from nst.cli.parser import COMMAND_OPTIONS, build_parser
 from nst.cli.stopping import Stopping
 from nst.errors import ExitCode, NSTError, UsageError
+from nst.lean_import import lean_import
 from nst.runs.rerun import EarlierRun, read_run
 from nst.settings import Settings
 from nst.silence import silent_stderr
@@ -184,7 +185,9 @@ def load_tensorflow(command: Command) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if command.verbose else "3")
     if sys.stderr.isatty():
         command.progress.say("Loading TensorFlow ...")
-    with contextlib.nullcontext() if command.verbose else silent_stderr():
+    # Without Keras, and with it Matplotlib, TensorFlow is there in two thirds of the time.
+    lean = lean_import("tensorflow", without="keras.src")
+    with lean, contextlib.nullcontext() if command.verbose else silent_stderr():
         import nst_utils
     if not command.verbose:
         logging.getLogger("tensorflow").setLevel(logging.ERROR)

@@ -1,6 +1,7 @@
 """The code behind ``nst_main.py`` and ``nst_utils.py``, one folder for each responsibility.
 
-    errors, text, files, silence   exit codes; texts for users; whole files or none; quiet libraries
+    errors, text, files   exit codes; texts for users; whole files or none
+    silence, lean_import  quiet libraries; fast imports
     vgg/          layers, weight files and their readers
     settings      every option: default, range, help (beside it presets, parsers, command_line)
     layout        names of the files of a run folder
