@@ -185,8 +185,8 @@ def load_tensorflow(command: Command) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if command.verbose else "3")
     if sys.stderr.isatty():
         command.progress.say("Loading TensorFlow ...")
-    # Without Keras, and with it Matplotlib, TensorFlow is there in two thirds of the time.
-    lean = lean_import("tensorflow", without="keras.src")
+    # Without Keras, which brings Matplotlib along, TensorFlow is there in two thirds of the time.
+    lean = lean_import("tensorflow", without=("keras.src", "scipy.sparse", "h5py"))
     with lean, contextlib.nullcontext() if command.verbose else silent_stderr():
         import nst_utils
     if not command.verbose:
