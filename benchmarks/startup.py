@@ -108,8 +108,10 @@ def child(began: float, options: list[str]) -> None:
 
     nst_main.load_tensorflow = phases.wrap(LOADING, load)
     phases.watch(BEFORE_TENSORFLOW)
-    for _ in range(2):
-        if code := nst_main.main([*options, "--epochs", "1", "--overwrite", "--quiet"]):
+    common = [*options, "--epochs", "1", "--overwrite", "--quiet"]
+    # The style of the second picture is another size, or its targets would be there already.
+    for command in (common, [*common, "--style_scale", "0.99"]):
+        if code := nst_main.main(command):
             sys.exit(code)
         phases.take()
     print(json.dumps(told))
