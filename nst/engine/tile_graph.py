@@ -80,7 +80,7 @@ class TileGraphs:
     def compiled(self, key: tuple, make: Callable[[], Callable]) -> Callable:
         """Return the graph of a function of tensors, of any shapes, traced once for each key."""
         if key not in self._compiled:
-            self._compiled[key] = _Compiled(make())
+            self._compiled[key] = Compiled(make())
         return self._compiled[key]
 
     def run(self, graph: "TileGraph", name: str, arguments: Iterable[tuple]) -> Iterator[Any]:
@@ -107,7 +107,7 @@ class TileGraphs:
         return self._features[1]
 
 
-class _Compiled:
+class Compiled:
     """A graph that is traced when it is first called, for arguments of any height and width.
 
     Of an image (H, W, 3), and of activations, the channels are known to the graph.
