@@ -177,7 +177,8 @@ def test_a_resource_limit_counts_what_the_process_has(tmp_path, line, counts, na
     write(tmp_path, of_process(status=status, resources={line: 8 * 10**9}))
     limit = limits.memory_limit(tmp_path)
     assert limit.name == name
-    assert 0 < limit.left < 8 * 10**9 - 1024 * 10**6
+    assert limit.unused == 8 * 10**9 - 1024 * 10**6
+    assert 0 < limit.left < limit.unused
     assert f"raise {name} to " in limit.advice(10**9)
 
 

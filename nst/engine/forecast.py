@@ -87,9 +87,9 @@ def choose_tilings(
     Raises MemoryLimitError, with the smallest budget that would do.
     """
     resident, limit = psutil.Process().memory_info().rss, memory_limit()
-    most = resident + share * limit.left if limit else math.inf  # more would end the process
-    free = resident + share * USED_SHARE * free_memory()
-    budget = min(settings.max_memory or free, most)
+    share *= USED_SHARE
+    most = resident + share * limit.left if limit else math.inf  # more may end the process
+    budget = min(settings.max_memory or resident + share * free_memory(), most)
     chosen: list[ScaleForecast] = []
     refused: list[ScaleForecast] = []
     for number, factor in enumerate(scale_factors(settings, size)):
@@ -115,9 +115,8 @@ def choose_tilings(
         largest = max(refused, key=lambda scale: scale.memory)
         height, width = largest.size
         more = "use a larger --max_memory"
-        if limit and (largest.memory > most or (budget == free and limit.left <= free_memory())):
-            needed = (largest.memory - resident) / (share * USED_SHARE)
-            more = limit.advice(needed - limit.left)
+        if limit and largest.memory > most:
+            more = limit.advice((largest.memory - resident) / share)
         other = ", or drop --tile_size" if settings.tile_size else ""
         raise MemoryLimitError(
             f"{width} x {height} pixels need at least {memory_option(largest.memory)} of memory, "

@@ -241,30 +241,30 @@ def test_an_earlier_tiling_is_taken_again_where_it_fits(monkeypatch):
     assert scale.tiling == WHOLE
 
 
-def limited(monkeypatch, left, name="ulimit -v"):
-    """Let a limit of 20 GB leave this process some bytes of a machine with far more."""
-    limit = MemoryLimit(20 * 10**9, left, name)
+def limited(monkeypatch, unused, name="ulimit -v"):
+    """Let some bytes of a limit of 20 GB be unused, in a machine with far more."""
+    limit = MemoryLimit(20 * 10**9, unused, name)
     monkeypatch.setattr(forecast, "memory_limit", lambda: limit)
-    monkeypatch.setattr(forecast, "free_memory", lambda: max(0, left))
+    monkeypatch.setattr(forecast, "free_memory", lambda: max(0, limit.left))
 
 
 @pytest.mark.parametrize("options", [{}, {"max_memory": "100G"}])
 def test_no_more_than_a_limit_leaves_is_used(monkeypatch, options):
-    limited(monkeypatch, 3 * 10**9)
+    limited(monkeypatch, 4 * 10**9)
     (scale,) = choose(options, (3000, 3000))
     assert scale.memory <= RESIDENT + 3 * 10**9
     (again,) = choose(options, (3000, 3000), earlier=[WHOLE])  # it would not fit
     assert again == scale
 
 
-@pytest.mark.parametrize("left", [-(10**8), 10**8, 10**9])
+@pytest.mark.parametrize("unused", [-(10**8), 10**8, 10**9])
 @pytest.mark.parametrize("options", [{}, {"max_memory": "100G"}])
-def test_a_limit_that_is_too_low_is_named_with_one_that_would_do(monkeypatch, left, options):
-    limited(monkeypatch, left)
+def test_a_limit_that_is_too_low_is_named_with_one_that_would_do(monkeypatch, unused, options):
+    limited(monkeypatch, unused)
     with pytest.raises(MemoryLimitError) as refusal:
         choose_tilings(Settings(**options), NETWORK, "float32", (6000, 6000), [])
     (kilobytes,) = re.findall(r"or raise ulimit -v to (\d+)$", str(refusal.value))
-    limited(monkeypatch, left + 1024 * int(kilobytes) - 20 * 10**9)
+    limited(monkeypatch, unused + 1024 * int(kilobytes) - 20 * 10**9)
     assert choose(options, (6000, 6000))
 
 
