@@ -17,14 +17,15 @@ import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nst import limits
 from nst.cli.parser import COMMAND_OPTIONS, build_parser
 from nst.cli.stopping import Stopping
-from nst.errors import ExitCode, NSTError, UsageError
+from nst.errors import ExitCode, NSTError, TensorFlowError, UsageError
 from nst.lean_import import lean_import
 from nst.runs.rerun import EarlierRun, read_run
 from nst.settings import Settings
-from nst.silence import silent_stderr
-from nst.text import red
+from nst.silence import last_words
+from nst.text import cause, red
 from nst.vgg.layers import NETWORKS
 
 if TYPE_CHECKING:  # they take long to import: a wrong flag is answered at once
@@ -54,6 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     with contextlib.ExitStack() as resources:
         stopping = resources.enter_context(Stopping())
         try:
+            limit_numpy(settings)
             from nst.runs.progress import Listeners
 
             progress = Listeners()
@@ -108,6 +110,8 @@ def _refusal(error: BaseException, stopping: Stopping) -> tuple[str, ExitCode]:
         return str(error), error.exit_code
     if isinstance(error, MemoryError):
         return "not enough memory; use a smaller --image_size", ExitCode.MEMORY
+    if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
+        return "the limit of threads is reached (ulimit -u); raise it", ExitCode.MEMORY
     if isinstance(error, ModuleNotFoundError):
         message = f"package {error.name} is missing: pip install -r requirements.txt"
         return message, ExitCode.USAGE
@@ -180,18 +184,63 @@ def check_earlier_run(command: Command) -> None:
             command.progress.say(f"{path}: of other versions: the picture may differ a little.")
 
 
+def limit_numpy(settings: Settings) -> None:
+    """Let NumPy, which makes its threads when it is imported, make no more than this job may use.
+
+    Raises MemoryLimitError if there may not be enough threads.
+    """
+    threads = limits.choose_threads(settings.threads)
+    if threads < limits.schedulable():
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", str(threads))
+
+
 def load_tensorflow(command: Command) -> None:
-    """Import the method, with as many of TensorFlow's messages as the user wants."""
+    """Import the method, with as many of TensorFlow's messages as the user wants.
+
+    TensorFlow gets the threads that this job may use. Raises MemoryLimitError if it would not fit
+    into a limit, and TensorFlowError.
+    """
+    threads = limits.choose_threads(command.settings.threads)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if command.verbose else "3")
-    if sys.stderr.isatty():
-        command.progress.say("Loading TensorFlow ...")
+    if "tensorflow" not in sys.modules:
+        limits.check_loading(threads)
+        limits.save_address_space()
+        if sys.stderr.isatty():
+            command.progress.say("Loading TensorFlow ...")
     # Without Keras, which brings Matplotlib along, TensorFlow is there in two thirds of the time.
     lean = lean_import("tensorflow", without=("keras.src", "scipy.sparse", "h5py"))
-    with lean, contextlib.nullcontext() if command.verbose else silent_stderr():
+    with lean, contextlib.nullcontext() if command.verbose else last_words(loading_crash()):
+        tf = import_tensorflow()
         import nst_utils
     if not command.verbose:
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    if threads != limits.schedulable():  # as many as TensorFlow takes anyway
+        with contextlib.suppress(RuntimeError):  # this process has computed: they are made
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(threads)
     nst_utils.make_deterministic()
+
+
+def loading_crash() -> str:
+    """The heading above what TensorFlow said last, if it ends the program while it is loaded."""
+    reason = "this processor lacks AVX, which its packages need; " if limits.lacks_avx() else ""
+    return (
+        "nst_main.py: error: TensorFlow cannot be loaded, it ended the program; "
+        f"{reason}see README, If something goes wrong. It said:"
+    )
+
+
+def import_tensorflow() -> Any:
+    """Return the module; raises ModuleNotFoundError without it, and TensorFlowError."""
+    try:
+        import tensorflow
+    except Exception as error:  # of its many libraries, each may be of the wrong version
+        if isinstance(error, ModuleNotFoundError) and error.name == "tensorflow":
+            raise
+        raise TensorFlowError(
+            f"TensorFlow cannot be loaded: {cause(error)}; see README, If something goes wrong"
+        ) from error
+    return tensorflow
 
 
 def find_weights(command: Command, batch: "Batch") -> "Session":

@@ -2,6 +2,7 @@
 
     errors, text, files   exit codes; texts for users; whole files or none
     silence, lean_import  quiet libraries; fast imports
+    control_groups, limits   memory, processors and threads that the job may use
     vgg/          layers, weight files and their readers
     settings      every option: default, range, help (beside it presets, parsers, command_line)
     layout        names of the files of a run folder

@@ -74,8 +74,8 @@ class NeuralStyleTransfer:
     content_path, style_path: picture files, or bare names in ``images/``; no content (None) with
         ``alpha=0, image_size=(width, height)`` makes a texture.
     model_path: VGG weights; None takes the first source of ``network`` (see README).
-    settings: any other field of ``Settings``, for instance ``image_size=512``; ``dry_run`` and
-        ``cluster`` have no meaning here.
+    settings: any other field of ``Settings``, for instance ``image_size=512``; ``dry_run``,
+        ``cluster`` and ``threads`` (those of TensorFlow are the caller's) have no meaning here.
     folder: the run folder that ``run`` wrote last; its ``path``, its ``picture``.
     """
 

@@ -36,6 +36,12 @@ class UsageError(NSTError):
     exit_code = ExitCode.USAGE
 
 
+class TensorFlowError(NSTError):
+    """TensorFlow is installed but cannot be imported."""
+
+    exit_code = ExitCode.USAGE
+
+
 class PictureError(NSTError):
     """An input picture is missing, unreadable, damaged, or not a picture."""
 
@@ -59,7 +65,7 @@ class FullError(OutputError):
 
 
 class MemoryLimitError(NSTError):
-    """The picture does not fit in memory."""
+    """The picture does not fit in memory, or its threads into their limit."""
 
     exit_code = ExitCode.MEMORY
 

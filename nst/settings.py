@@ -272,6 +272,15 @@ class Settings:
         Optional(PIXELS),
         metavar="PIXELS",
     )
+    threads: int | None = setting(
+        None,
+        MACHINE,
+        "threads of each pool of TensorFlow; without it one for each processor that this job may "
+        "use; another number may round the last bits of a picture differently; workers of "
+        "--cluster have a number of their own",
+        Optional(Number(int, 1, 1024)),
+        metavar="N",
+    )
     dry_run: bool = setting(
         False, MACHINE, "print sizes, network, memory and time, and make nothing", switch
     )
@@ -463,6 +472,7 @@ class Settings:
             "model_path",
             "max_memory",
             "tile_size",
+            "threads",
             "dry_run",
             "output_dir",
             "animation",

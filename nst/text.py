@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections.abc import Sequence
 from typing import TextIO
 
@@ -41,6 +42,18 @@ def count_text(number: int, noun: str) -> str:
 def printable(text: str) -> str:
     """Escape line ends and control characters, which file names may contain."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def cause(error: Exception) -> str:
+    """The one line of an error's message that tells what is wrong.
+
+    A message may hold the traceback of another error, with advice below: then it is the line of
+    that error.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    inner = [line for line in lines if re.match(r"[A-Z]\w*(Error|Exception): .", line)]
+    line = inner[-1].partition(": ")[2] if inner else next(iter(lines), type(error).__name__)
+    return printable(line).rstrip(".")
 
 
 def red(text: str, stream: TextIO) -> str:

@@ -11,7 +11,9 @@ import pytest
 from helpers import ROOT
 
 LAYERS = [  # lowest first; docs/development.md and nst/__init__.py draw the same order
-    {"nst", "nst.errors", "nst.text", "nst.files", "nst.silence", "nst.lean_import"},
+    {"nst", "nst.errors", "nst.text", "nst.files", "nst.silence", "nst.lean_import"}
+    | {"nst.control_groups"},
+    {"nst.limits"},
     {"nst.vgg"},
     {"nst.parsers", "nst.presets", "nst.settings", "nst.command_line", "nst.layout"},
     {"nst.pictures"},

@@ -2,7 +2,9 @@
 
 import csv
 import json
+import os
 import re
+import signal
 
 import numpy as np
 import pytest
@@ -117,6 +119,7 @@ def test_a_run_in_its_own_process_is_silent_and_the_same_bit_for_bit(nst, progra
     [
         (RuntimeError("an accident"), 70, ["RuntimeError: an accident", "a bug in this program"]),
         (MemoryError(), 6, ["use a smaller --image_size"]),
+        (RuntimeError("can't start new thread"), 6, ["ulimit -u"]),
         (ModuleNotFoundError(name="jinja2"), 2, ["package jinja2 is missing: pip install"]),
     ],
 )
@@ -129,6 +132,65 @@ def test_errors_that_are_not_of_this_program(nst, pair, monkeypatch, error, code
     assert done.code == code
     assert all(word in done.err for word in words)
     assert ("Traceback" in done.err) == (code == 70)
+
+
+WRAPPED = """Traceback (most recent call last):
+  File "pywrap_tensorflow.py", line 73, in <module>
+ImportError: DLL load failed while importing _pywrap: a procedure could not be found.
+
+
+Failed to load the native TensorFlow runtime.
+See https://www.tensorflow.org/install/errors for some common causes and solutions."""
+
+
+def with_tensorflow(folder, code):
+    """The environment of a process in which ``import tensorflow`` runs ``code``."""
+    (folder / "fake/tensorflow").mkdir(parents=True)
+    (folder / "fake/tensorflow/__init__.py").write_text(code)
+    return {**os.environ, "PYTHONPATH": str(folder / "fake")}
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (
+            "ImportError('libcudnn.so.9: cannot open shared object file')",
+            "libcudnn.so.9: cannot open shared object file",
+        ),
+        (
+            f"ImportError({WRAPPED!r})",
+            "DLL load failed while importing _pywrap: a procedure could not be found",
+        ),
+        ("ModuleNotFoundError('No module named x', name='x')", "No module named x"),
+        ("TypeError('Descriptors cannot be created directly.')", "Descriptors cannot be created "),
+        ("AttributeError()", "AttributeError"),
+    ],
+)
+def test_tensorflow_that_cannot_be_imported_says_why(program, pair, tmp_path, error, reason):
+    process = program(*pair, *QUICK, env=with_tensorflow(tmp_path, f"raise {error}"))
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert err.count("\n") == 1
+    assert f"TensorFlow cannot be loaded: {reason}" in err
+    assert err.endswith("; see README, If something goes wrong\n")
+
+
+def test_without_tensorflow_its_package_is_named(program, pair, tmp_path):
+    missing = "raise ModuleNotFoundError('No module named', name='tensorflow')"
+    process = program(*pair, *QUICK, env=with_tensorflow(tmp_path, missing))
+    assert "package tensorflow is missing: pip install" in process.communicate(timeout=60)[1]
+    assert process.returncode == 2
+
+
+def test_tensorflow_that_ends_the_program_is_heard(program, pair, tmp_path):
+    words = "compiled to use AVX instructions, but these are not available on your machine."
+    crash = f"import os; os.write(2, b'{words}\\n'); os.abort()"
+    process = program(*pair, *QUICK, env=with_tensorflow(tmp_path, crash))
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGABRT
+    heading, *said = err.splitlines()
+    assert "TensorFlow cannot be loaded, it ended the program" in heading
+    assert said == [words]
 
 
 def test_a_cost_that_is_not_finite_keeps_the_last_good_frame(nst, pair, tmp_path, monkeypatch):

@@ -9,7 +9,6 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 
@@ -25,6 +24,7 @@ from nst.engine.optimizers import IMAGE_BYTES, optimizer_class
 from nst.engine.scales import scale_factors, scale_iterations
 from nst.engine.tiling import WHOLE, StageTiling, Tiling, halo
 from nst.errors import MemoryLimitError
+from nst.limits import free_memory, memory_limit
 from nst.pictures.resize import scaled_size, scaled_style_size
 from nst.settings import NEIGHBOURS, Settings
 from nst.text import memory_option, memory_text
@@ -86,9 +86,10 @@ def choose_tilings(
     of the free memory that may be used. workers: processes that share the tiles.
     Raises MemoryLimitError, with the smallest budget that would do.
     """
-    budget: float | None = settings.max_memory
-    if not budget:
-        budget = psutil.Process().memory_info().rss + share * USED_SHARE * free_memory()
+    resident, limit = psutil.Process().memory_info().rss, memory_limit()
+    share *= USED_SHARE
+    most = resident + share * limit.left if limit else math.inf  # more may end the process
+    budget = min(settings.max_memory or resident + share * free_memory(), most)
     chosen: list[ScaleForecast] = []
     refused: list[ScaleForecast] = []
     for number, factor in enumerate(scale_factors(settings, size)):
@@ -103,7 +104,7 @@ def choose_tilings(
         if earlier:
             forecast = scale.forecast(earlier[number])
             # With --max_memory it is the budget of the earlier run, which they fitted.
-            if forecast.memory <= budget or settings.max_memory:
+            if forecast.memory <= (most if settings.max_memory else budget):
                 chosen.append(forecast)
                 continue
         fastest = scale.fastest(budget)
@@ -113,11 +114,13 @@ def choose_tilings(
     if refused:
         largest = max(refused, key=lambda scale: scale.memory)
         height, width = largest.size
-        other = " or drop --tile_size" if settings.tile_size else ""
+        more = "use a larger --max_memory"
+        if limit and largest.memory > most:
+            more = limit.advice((largest.memory - resident) / share)
+        other = ", or drop --tile_size" if settings.tile_size else ""
         raise MemoryLimitError(
             f"{width} x {height} pixels need at least {memory_option(largest.memory)} of memory, "
-            f"the budget is {memory_text(budget)}; use a smaller --image_size or a larger "
-            f"--max_memory{other}"
+            f"the budget is {memory_text(budget)}; use a smaller --image_size, or {more}{other}"
         )
     return chosen
 
@@ -129,19 +132,6 @@ def resident_before() -> int:
     So the tiling of a picture does not depend on the pictures of the batch before it.
     """
     return psutil.Process().memory_info().rss
-
-
-def free_memory() -> int:
-    """Bytes that this process may still take: free in the machine and in its control group."""
-    free = psutil.virtual_memory().available
-    group = Path("/sys/fs/cgroup")
-    try:
-        limit = (group / "memory.max").read_text().strip()
-        if limit != "max":
-            free = min(free, int(limit) - int((group / "memory.current").read_text()))
-    except (OSError, ValueError):
-        pass  # no control groups of version 2 here
-    return max(0, free)
 
 
 def run_seconds(forecasts: Sequence[ScaleForecast], settings: Settings, rate: float) -> float:

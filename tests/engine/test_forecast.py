@@ -16,12 +16,12 @@ from nst.engine.forecast import (
     CUTS,
     TILE_SIZES,
     choose_tilings,
-    free_memory,
     run_seconds,
 )
 from nst.engine.scales import scale_factors
 from nst.engine.tiling import WHOLE, Tiling, grid
 from nst.errors import MemoryLimitError
+from nst.limits import MemoryLimit
 from nst.parsers import memory_size
 from nst.settings import OPTIMIZERS, Settings
 from nst.vgg.layers import layer_names, layers_up_to
@@ -60,6 +60,7 @@ def process(monkeypatch):
     process = SimpleNamespace(memory_info=lambda: information)
     monkeypatch.setattr(forecast, "resident_before", lambda: RESIDENT)
     monkeypatch.setattr(forecast.psutil, "Process", lambda: process)
+    monkeypatch.setattr(forecast, "memory_limit", lambda: None)
 
 
 def choose(options, size, styles=(), dtype="float32", **keywords):
@@ -240,25 +241,37 @@ def test_an_earlier_tiling_is_taken_again_where_it_fits(monkeypatch):
     assert scale.tiling == WHOLE
 
 
-@pytest.mark.parametrize(
-    ("limit", "current", "free"),
-    [
-        ("max", "0", 8_000),
-        ("5000", "2000", 3_000),
-        ("90000", "100", 8_000),
-        ("5000", "6000", 0),
-        ("none", "0", 8_000),
-        (None, None, 8_000),
-    ],
-)
-def test_the_limit_of_a_control_group_is_kept(monkeypatch, tmp_path, limit, current, free):
-    memory = SimpleNamespace(available=8_000)
-    monkeypatch.setattr(forecast.psutil, "virtual_memory", lambda: memory)
-    monkeypatch.setattr(forecast, "Path", lambda _: tmp_path)
-    if limit is not None:
-        (tmp_path / "memory.max").write_text(f"{limit}\n")
-        (tmp_path / "memory.current").write_text(f"{current}\n")
-    assert free_memory() == free
+def limited(monkeypatch, unused, name="ulimit -v"):
+    """Let some bytes of a limit of 20 GB be unused, in a machine with far more."""
+    limit = MemoryLimit(20 * 10**9, unused, name)
+    monkeypatch.setattr(forecast, "memory_limit", lambda: limit)
+    monkeypatch.setattr(forecast, "free_memory", lambda: max(0, limit.left))
+
+
+@pytest.mark.parametrize("options", [{}, {"max_memory": "100G"}])
+def test_no_more_than_a_limit_leaves_is_used(monkeypatch, options):
+    limited(monkeypatch, 4 * 10**9)
+    (scale,) = choose(options, (3000, 3000))
+    assert scale.memory <= RESIDENT + 3 * 10**9
+    (again,) = choose(options, (3000, 3000), earlier=[WHOLE])  # it would not fit
+    assert again == scale
+
+
+@pytest.mark.parametrize("unused", [-(10**8), 10**8, 10**9])
+@pytest.mark.parametrize("options", [{}, {"max_memory": "100G"}])
+def test_a_limit_that_is_too_low_is_named_with_one_that_would_do(monkeypatch, unused, options):
+    limited(monkeypatch, unused)
+    with pytest.raises(MemoryLimitError) as refusal:
+        choose_tilings(Settings(**options), NETWORK, "float32", (6000, 6000), [])
+    (kilobytes,) = re.findall(r"or raise ulimit -v to (\d+)$", str(refusal.value))
+    limited(monkeypatch, unused + 1024 * int(kilobytes) - 20 * 10**9)
+    assert choose(options, (6000, 6000))
+
+
+def test_a_limit_is_not_blamed_for_a_smaller_budget(monkeypatch):
+    limited(monkeypatch, 19 * 10**9)
+    with pytest.raises(MemoryLimitError, match="use a larger --max_memory"):
+        choose_tilings(Settings(max_memory="300M"), NETWORK, "float32", (6000, 6000), [])
 
 
 def test_seconds_are_operations_at_a_rate():
