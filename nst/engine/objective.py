@@ -120,7 +120,7 @@ class Objective:
     def evaluate_whole(self, image: tf.Tensor, arguments: tuple) -> tuple[Costs, tf.Tensor]:
         """The same, of a picture that is evaluated at once; arguments: ``self.arguments``."""
         extended = extend_tensor(image, self._border)
-        values, gradient = self._stages[0].graph.evaluate(extended, *arguments)
+        values, gradient = self._stages[0].graph.evaluate_inside(extended, *arguments)
         return self._with_image_cost(values, image, fold_tensor(gradient, self._border))
 
     def _with_image_cost(

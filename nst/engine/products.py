@@ -49,14 +49,15 @@ def _by_blocks(features: tf.Tensor, guided: tf.Tensor) -> tf.Tensor:
     size = tf.where(positions // large >= FEWEST_BLOCKS, large, small)
     blocks = positions // size
     blocks *= tf.cast(blocks >= FEWEST_BLOCKS, tf.int32)  # too few: none
-    end = blocks * size
-    products = tf.matmul(
-        tf.reshape(features[:end], (blocks, size, depth)),
-        tf.reshape(guided[:end], (blocks, size, depth)),
-        transpose_a=True,
-    )  # (blocks, C, C)
-    rest = tf.cast(features[end:], tf.float32)
-    guided_rest = tf.cast(guided[end:], tf.float32)
+    parts = tf.stack([blocks * size, positions - blocks * size])
+
+    def cut(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        in_blocks, rest = tf.split(values, parts, num=2)
+        return tf.reshape(in_blocks, (blocks, size, depth)), tf.cast(rest, tf.float32)
+
+    in_blocks, rest = cut(features)
+    guided_blocks, guided_rest = (in_blocks, rest) if guided is features else cut(guided)
+    products = tf.matmul(in_blocks, guided_blocks, transpose_a=True)  # (blocks, C, C)
     gram = tf.matmul(rest, guided_rest, transpose_a=True)  # (C, C)
     return gram + tf.reduce_sum(tf.cast(products, tf.float32), axis=0)
 

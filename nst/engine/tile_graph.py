@@ -207,7 +207,7 @@ class TileGraph:
             self._backward, (*tile, targets, guides, dsums, upstream), autograph=False
         )
         self.evaluate = tf.function(
-            self._evaluate,
+            self.evaluate_inside,
             (tile[0], tile[2], targets, guides, style_targets, counts),
             autograph=False,
         )
@@ -284,10 +284,17 @@ class TileGraph:
 
     def _inside(self, activation: tf.Tensor, layer: str, box: tf.Tensor) -> tf.Tensor:
         """Cut an activation to a box, in cells of the map that the stage reads."""
+        corner, end = self._corners(layer, box)
+        size = tf.pad(end - corner, [[1, 1]], constant_values=-1)  # -1: all
+        inside = tf.slice(activation, tf.pad(corner, [[1, 1]]), size)
+        inside.set_shape((1, None, None, activation.shape[-1]))
+        return inside
+
+    def _corners(self, layer: str, box: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """(top, left) and (bottom, right) of a box in cells of a layer's activation."""
         cells = self.grid[layer]
-        top, left = box[0] // cells, box[1] // cells
-        bottom, right = -(-box[2] // cells), -(-box[3] // cells)
-        return activation[:, top:bottom, left:right]
+        corner, end = tf.split((box + (0, 0, cells - 1, cells - 1)) // cells, 2)
+        return corner, end
 
     def _measured(self, activations: ByLayer, box: tf.Tensor) -> ByLayer:
         """The measured part of the activations of the layers that have terms."""
@@ -378,17 +385,11 @@ class TileGraph:
         self, gradient: tf.Tensor, activation: tf.Tensor, layer: str, box: tf.Tensor
     ) -> tf.Tensor:
         """A gradient of the part of an activation in a box, with zeros around it."""
-        cells, full = self.grid[layer], tf.shape(activation)
-        top, left = box[0] // cells, box[1] // cells
-        around = [
-            [0, 0],
-            [top, full[1] - top - tf.shape(gradient)[1]],
-            [left, full[2] - left - tf.shape(gradient)[2]],
-            [0, 0],
-        ]
-        return tf.pad(gradient, around)
+        before = tf.pad(self._corners(layer, box)[0], [[1, 1]])  # of each axis
+        after = tf.shape(activation) - before - tf.shape(gradient)
+        return tf.pad(gradient, tf.stack([before, after], axis=1))
 
-    def _evaluate(
+    def evaluate_inside(
         self,
         x: tf.Tensor,
         measured: tf.Tensor,
@@ -397,7 +398,10 @@ class TileGraph:
         style_targets: ByTerm,
         counts: Counts,
     ) -> tuple[ByTerm, tf.Tensor]:
-        """Values of the terms and gradient of J, where the only tile is the whole map."""
+        """Values of the terms and gradient of J, where the only tile is the whole map.
+
+        Inside another graph; ``evaluate`` is a graph of its own.
+        """
         activations = self.network.run(x, self.layers)
         sums = self._term_sums(self._measured(activations, measured), targets, guides)
         dsums = self.dsums(sums, style_targets, counts)
