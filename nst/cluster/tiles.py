@@ -73,9 +73,8 @@ class ClusterTileGraphs(TileGraphs):
 
     def _send(self, graph: TileGraph, name: str, arrays: tuple) -> tuple[Any, Any]:
         worker = self._cluster.next_worker()
-        key = graph.layers, graph.region_weights, graph.guided, graph.last_pass
         dtype = self.network.dtype.name
-        return worker, worker.tile.remote(self._settings, dtype, key, name, arrays)
+        return worker, worker.tile.remote(self._settings, dtype, graph.key, name, arrays)
 
     def _receive(
         self, graph: TileGraph, name: str, arrays: tuple, worker: Any, reference: Any

@@ -115,42 +115,38 @@ def optimizer_class(name: str) -> type[Optimizer]:
 
 def on_device(optimizer: Optimizer, state: Any) -> Any:
     """The state itself, or the one that was saved; raises RuntimeError if it was written over."""
-    if isinstance(state, optimizer.Saved):
+    if isinstance(state.image, np.ndarray):
         return optimizer.load(state)
     state.check()
     return state
 
 
-class SavedAdam(NamedTuple):
-    """As AdamState, on the host."""
+def on_host(state: Any) -> Any:
+    """A state of tensors as numbers and arrays, of the same class."""
 
-    count: int  # type: ignore[assignment]  # tuples have a method of this name
-    first: np.ndarray
-    second: np.ndarray
-    image: np.ndarray
-    accepted: bool = True
+    def copied(value: Any) -> Any:
+        if not isinstance(value, tf.Tensor):
+            return value
+        return value.numpy() if value.shape.rank else value.numpy().item()
 
-    def saved(self) -> SavedAdam:
-        """Itself."""
-        return self
+    return tf.nest.map_structure(copied, state)
 
 
 class AdamState(NamedTuple):
     """State of Adam: steps taken, first and second moments of the gradient (float32, as image)."""
 
-    count: tf.Tensor  # type: ignore[assignment]  # tuples have a method of this name
-    first: tf.Tensor
-    second: tf.Tensor
-    image: tf.Tensor
-    accepted: tf.Tensor
+    count: Any  # type: ignore[assignment]  # tuples have a method of this name
+    first: Any
+    second: Any
+    image: Any
+    accepted: Any = True
 
     def check(self) -> None:
         """It is never written over."""
 
-    def saved(self) -> SavedAdam:
+    def saved(self) -> AdamState:
         """The state on the host."""
-        first, second, image = (t.numpy() for t in (self.first, self.second, self.image))
-        return SavedAdam(int(self.count), first, second, image)
+        return on_host(self)
 
 
 @dataclass(frozen=True)
@@ -163,7 +159,7 @@ class Adam:
     epsilon: float = 1e-8
 
     uses_learning_rate = True
-    Saved = SavedAdam
+    Saved = AdamState
 
     @classmethod
     def create(cls, settings: Settings, size: tuple[int, int]) -> Adam:
@@ -203,7 +199,7 @@ class Adam:
             state.image - tf.cast(rate, tf.float32) * state.first / length, LOW, HIGH
         )
 
-    def load(self, saved: SavedAdam) -> AdamState:
+    def load(self, saved: AdamState) -> AdamState:
         """Return the state that was saved."""
         first, second, image = map(tf.constant, (saved.first, saved.second, saved.image))
         return AdamState(

@@ -1,10 +1,11 @@
 """A position that is saved and loaded again goes on bit for bit; damaged files are refused."""
 
 from dataclasses import dataclass, fields, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -100,7 +101,7 @@ def test_a_checkpoint_is_whole_or_refused(positions, tmp_path_factory, data):
         return
     # What was hit is a date or another part of the file that holds nothing of the run.
     assert loaded.position.iteration == position.iteration
-    for one, other in zip(loaded.position.state, position.state):
+    for one, other in zip(loaded.position.state, position.state.saved()):
         assert np.array_equal(np.asarray(one), np.asarray(other))
 
 
@@ -117,7 +118,7 @@ def test_each_pair_is_written_once(positions, tmp_path):
     for path in tmp_path.glob("*.pairs-*"):
         with np.load(path) as file:
             arrays += file.files
-    assert len(arrays) == len(set(arrays)) == 2 * len(positions[-1].state.pairs) > 0
+    assert len(arrays) == len(set(arrays)) == 2 * len(positions[-1].state.saved().pairs) > 0
     saved.remove()
     assert not list(tmp_path.iterdir())
 
@@ -130,20 +131,26 @@ def test_a_position_without_its_state_is_not_saved(positions, tmp_path):
 
 
 class MomentumState(NamedTuple):
-    """Numbers and an array, as checkpoints are to save them."""
+    """Numbers and arrays, as checkpoints are to save them."""
 
-    velocity: np.ndarray
-    image: np.ndarray | None = None
-    steps: int = 0
-    rate: float = 0.1
-    accepted: bool = True
+    velocity: Any
+    image: Any
+    steps: Any = 0
+    rate: Any = 0.1
+    accepted: Any = True
+
+    def check(self):
+        """It is never written over."""
+
+    def saved(self):
+        return optimizers.on_host(self)
 
 
 @dataclass(frozen=True)
 class Momentum:
     """Gradient descent with momentum: an optimizer that the program does not know."""
 
-    State = MomentumState
+    Saved = MomentumState
 
     @classmethod
     def create(cls, chosen, size):
@@ -154,16 +161,22 @@ class Momentum:
         return 12 * size[0] * size[1]
 
     def init(self, image):
-        return MomentumState(np.zeros_like(image))
+        return self.load(MomentumState(tf.zeros_like(image), image))
 
     def step(self, image, cost, gradient, state):
-        velocity = np.float32(0.9) * state.velocity - gradient / np.abs(gradient).max()
-        rate = state.rate * 1.1 if state.steps % 3 else 1 / 3
-        state = MomentumState(velocity, image, state.steps + 1, rate)
+        velocity = 0.9 * state.velocity - gradient / tf.reduce_max(tf.abs(gradient))
+        rate = tf.where(state.steps % 3 > 0, state.rate * 1.1, 1 / 3)
+        state = MomentumState(velocity, image, state.steps + 1, rate, state.accepted)
         return self.trial(state), state
 
     def trial(self, state):
-        return np.clip(state.image + np.float32(state.rate) * state.velocity, 0, 255)
+        return tf.clip_by_value(state.image + state.rate * state.velocity, 0, 255)
+
+    def load(self, saved):
+        return MomentumState(*map(tf.constant, saved))
+
+    def continue_from(self, image, state):
+        return self.init(image)
 
 
 def test_another_optimizer_needs_a_class_and_its_line(nst, pair, tmp_path, monkeypatch):
@@ -172,7 +185,7 @@ def test_another_optimizer_needs_a_class_and_its_line(nst, pair, tmp_path, monke
     # What is made of OPTIMIZERS when the modules are imported:
     (spec,) = (spec for spec in fields(Settings) if spec.name == "optimizer")
     monkeypatch.setattr(spec, "metadata", spec.metadata | {"parse": Choice(tuple(OPTIMIZERS))})
-    states = {name: optimizers.optimizer_class(name).State for name in OPTIMIZERS}
+    states = {name: optimizers.optimizer_class(name).Saved for name in OPTIMIZERS}
     monkeypatch.setattr(checkpoint, "STATES", states)
 
     command = (*pair, *QUICK, "--epochs", 12, "--scales", 2, "--optimizer", "momentum")
