@@ -17,7 +17,7 @@ def steps(transfer):
 @pytest.mark.parametrize("every", [1, 3, 5])
 def test_messages_carry_every_position_that_is_saved(steps, every):
     last, received, sizes = None, [], []
-    for message in send(iter(steps), Settings(print_every=every), 0.0, lambda: False):
+    for message in send(iter(steps), Settings(print_every=every), 0.0, lambda: False, None):
         sizes.append(len(message.step.position.state.pairs) if message.pairs else 0)
         step = receive(message, last)
         if step.position.state:
@@ -43,7 +43,7 @@ def test_messages_carry_every_position_that_is_saved(steps, every):
 
 def test_a_worker_that_is_stopped_sends_its_last_position(steps):
     answers = iter([False, False, False, True])
-    messages = list(send(iter(steps), Settings(print_every=100), 0.0, lambda: next(answers)))
+    messages = list(send(iter(steps), Settings(print_every=100), 0.0, lambda: next(answers), None))
     assert [message.step.iteration for message in messages] == [0, 1, 2, 3]
     *before, last = messages
     assert all(message.step.position.state is None for message in before)
