@@ -121,7 +121,8 @@ def describe_forecasts(
 def _plan_text(forecast: ScaleForecast) -> str:
     """How a scale is evaluated."""
     if max(forecast.tiles) == 1:
-        return "the whole picture at once"
+        stages = len(forecast.tiles)
+        return "the whole picture " + ("at once" if stages == 1 else f"in {stages} stages")
     tiles = " + ".join(map(str, forecast.tiles))
     return f"{tiles} tiles, the first with a halo of {forecast.halo} pixels"
 

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from nst.cluster.messages import receive, send
+from nst.cluster.messages import Plan, receive, send
+from nst.engine.evaluation import Evaluation
+from nst.engine.tiling import WHOLE
 from nst.settings import Settings
 
 
@@ -50,3 +52,14 @@ def test_a_worker_that_is_stopped_sends_its_last_position(steps):
     step = receive(last, None)
     assert step.image is not None
     assert len(step.position.state.pairs) == len(steps[3].position.state.pairs)
+
+
+def test_a_plan_among_the_steps_is_sent_in_its_place(steps):
+    plan = Plan({"size": 1}, Evaluation("float32", (WHOLE,)), "memory ran out")
+    items = iter([*steps[:2], "smaller tiles", *steps[2:4]])
+    answers = iter([False, False, False, True])
+    sent = list(
+        send(items, Settings(), 0.0, lambda: next(answers), {"smaller tiles": plan}.__getitem__)
+    )
+    assert sent[2] is plan
+    assert [message.step.iteration for message in sent if message is not plan] == [0, 1, 2, 3]
