@@ -3,9 +3,9 @@
 The fastest tiling that fits is taken: the whole picture at once; else the early layers by tiles and
 the deeper ones, which need a third or a ninth of the memory, at once or by larger tiles.
 
-On a processor all memory is the host's. Where a card evaluates, it holds the activations, and for a
-picture as a whole all that is kept for it; by tiles, what has the picture's size stays on the host,
-and passes through the card part by part.
+On a processor all memory is the host's. Where a card evaluates, it holds the image, the state of
+the optimizer and the activations; for a picture as a whole all that is kept for it, too, which by
+tiles stays on the host, and passes through the card part by part.
 """
 
 import functools
@@ -40,7 +40,9 @@ SHRINK = 0.7  # of what a tiling takes beyond the least: for the next one when m
 # Bytes a pixel: image, next image, gradient, content, the last three with a border, and writing a
 # frame.
 PICTURE_BYTES = 8 * IMAGE_BYTES
-CARD_PICTURE_BYTES = 7 * IMAGE_BYTES  # of them on the card: frames are written by the host
+# Of them on a card: image, next image, gradient, one with a border; and of a picture as a whole
+# the others.
+CARD_PICTURE_BYTES, CARD_WHOLE_BYTES = 4 * IMAGE_BYTES, 3 * IMAGE_BYTES
 GUIDE_BYTES = 6  # a pixel of a mask at all grids
 COLOUR_BYTES = 3 * IMAGE_BYTES  # content as it is, grey, and the image with its colours restored
 STYLE_BYTES = IMAGE_BYTES  # a pixel of a style, some of which are changed
@@ -339,13 +341,13 @@ class _Scale:
 
     def _card_bytes(self, kept: float, whole: bool) -> float:
         """Bytes on the card, but for the activations of a tile. whole: not evaluated by tiles."""
-        memory = CARD_FIXED_BYTES
+        memory = CARD_FIXED_BYTES + CARD_PICTURE_BYTES * math.prod(self.size)
+        memory += optimizer_class(self.settings.optimizer).state_bytes(self.size)
         if self.settings.style_loss == NEIGHBOURS:
             memory += self._feature_bytes()
         if not whole:
             return memory
-        memory += CARD_PICTURE_BYTES * math.prod(self.size) + self._guide_bytes() + kept
-        memory += optimizer_class(self.settings.optimizer).state_bytes(self.size)
+        memory += CARD_WHOLE_BYTES * math.prod(self.size) + self._guide_bytes() + kept
         if self.settings.style_loss == NEIGHBOURS:
             memory += self._target_bytes()
         return memory

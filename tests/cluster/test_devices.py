@@ -49,13 +49,13 @@ def test_a_worker_goes_on_by_smaller_tiles(cluster, nst, pair, tmp_path, monkeyp
     from nst.cluster import worker
 
     program = worker.code()
-    program["nst.engine.objective"] += """
-_call, _turns = Objective.__call__, iter(range(10**6))
-def _fails_once(self, image):
-    if next(_turns) == 3:
-        raise tf.errors.ResourceExhaustedError(None, None, "OOM", {})
-    return _call(self, image)
-Objective.__call__ = _fails_once
+    program["nst_utils"] += """
+_minimise, _turns = minimise, iter(range(10**6))
+def minimise(*arguments):
+    for found in _minimise(*arguments):
+        if next(_turns) == 3:
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM", {})
+        yield found
 """
     monkeypatch.setattr(worker, "code", lambda: program)
     styles = ("--style_image_filename", pair[3], "mosaic_sun.jpg")

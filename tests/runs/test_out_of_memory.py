@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import nst_utils
 from helpers import QUICK, ROOT, interrupted, pixels, same_files
 from nst.engine.objective import Objective
 from nst.engine.tiling import WHOLE
@@ -28,7 +29,7 @@ OPTIMIZERS = [(), ("--optimizer", "lbfgs", "--scales", 2), ("--style_loss", "nei
 
 
 class Faults:
-    """Lets memory run out at chosen evaluations, and at the measuring of chosen targets.
+    """Lets memory run out at the end of chosen iterations, and where chosen targets are measured.
 
     evaluations, targets: their numbers, from 1, over the run; None for all. tilings: of the
     objectives that were asked for.
@@ -40,8 +41,8 @@ class Faults:
         self.evaluated, self.tilings = 0, []
 
     def install(self, patch):
-        """Put it into Objective, by ``patch(owner, name, value)``."""
-        begin, call = Objective.__init__, Objective.__call__
+        """Put it into the method, by ``patch(owner, name, value)``."""
+        begin, minimise = Objective.__init__, nst_utils.minimise
 
         def measure(objective, graphs, inputs, tiling, *others):
             self.tilings.append(tiling)
@@ -49,16 +50,17 @@ class Faults:
                 raise self.error
             begin(objective, graphs, inputs, tiling, *others)
 
-        def evaluate(objective, image):
-            self.evaluated += 1
-            if self.evaluations is None or self.evaluated in self.evaluations:
-                raise self.error
-            if self.evaluations and self.evaluated > max(self.evaluations):
-                self.then()
-            return call(objective, image)
+        def evaluate(*arguments):
+            for found in minimise(*arguments):
+                self.evaluated += 1
+                if self.evaluations is None or self.evaluated in self.evaluations:
+                    raise self.error
+                if self.evaluations and self.evaluated > max(self.evaluations):
+                    self.then()
+                yield found
 
         patch(Objective, "__init__", measure)
-        patch(Objective, "__call__", evaluate)
+        patch(nst_utils, "minimise", evaluate)
         return self
 
 
