@@ -24,7 +24,7 @@ from nst.errors import ExitCode, NSTError, TensorFlowError, UsageError
 from nst.lean_import import lean_import
 from nst.runs.rerun import EarlierRun, read_run
 from nst.settings import Settings
-from nst.silence import last_words
+from nst.silence import last_words, silent_stderr
 from nst.text import cause, red
 from nst.vgg.layers import NETWORKS
 

@@ -288,7 +288,7 @@ def test_a_run_on_a_card_tells_both_memories_and_goes_on_elsewhere(
 
 
 def test_a_card_that_is_full_is_told(nst, pair, monkeypatch):
-    def full(name):
+    def full(name, measure):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM", {})
 
     monkeypatch.setattr(precision, "choose", full)
