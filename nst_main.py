@@ -24,11 +24,12 @@ from nst.errors import ExitCode, NSTError, TensorFlowError, UsageError
 from nst.lean_import import lean_import
 from nst.runs.rerun import EarlierRun, read_run
 from nst.settings import Settings
-from nst.silence import last_words
+from nst.silence import last_words, silent_stderr
 from nst.text import cause, red
 from nst.vgg.layers import NETWORKS
 
 if TYPE_CHECKING:  # they take long to import: a wrong flag is answered at once
+    from nst.engine.devices import Device
     from nst.engine.evaluation import Evaluation
     from nst.engine.step import Step
     from nst.runs.batch import Batch, Task
@@ -157,7 +158,8 @@ def run_command(command: Command) -> ExitCode:
     command.progress.plan(batch)
     job = None if batch.several else read_job(batch.single_settings())
     load_tensorflow(command)
-    session = find_weights(command, batch)
+    device = find_device(command)
+    session = find_weights(command, batch, device)
     if command.settings.dry_run:
         return forecast_pictures(command, batch, job, session)
     gallery = GalleryUpdater(batch)
@@ -243,8 +245,19 @@ def import_tensorflow() -> Any:
     return tensorflow
 
 
-def find_weights(command: Command, batch: "Batch") -> "Session":
-    """Open the session of the weights, those of the earlier run if it is made again."""
+def find_device(command: Command) -> "Device":
+    """Find the device that evaluates here; the workers of a cluster look for their own."""
+    from nst.engine import devices
+
+    word = command.settings.device
+    if command.settings.cluster and word != "cpu":
+        word = "auto"  # this machine need not have what the workers have
+    with contextlib.nullcontext() if command.verbose else silent_stderr():
+        return devices.find_device(word, alone=True)
+
+
+def find_weights(command: Command, batch: "Batch", device: "Device") -> "Session":
+    """Open the session of the weights on a device, those of the earlier run if it is made again."""
     from nst.runs.session import open_session
     from nst.vgg import weights
 
@@ -256,7 +269,7 @@ def find_weights(command: Command, batch: "Batch") -> "Session":
         )
     else:
         file = weights.find(model_path, command.settings.network, say)
-    session = open_session(file)
+    session = open_session(file, device)
     network = command.settings.network
     both_given = {"network", "model_path"} <= set(command.given)
     if both_given and session.weights.network != NETWORKS[network]:
@@ -349,7 +362,8 @@ def make_on_cluster(
 
     progress, stopping = command.progress, command.stopping
     assert command.settings.cluster is not None
-    with Cluster(command.settings.cluster, progress.say) as cluster:
+    address, device = command.settings.cluster, command.settings.device
+    with Cluster(address, progress.say, device) as cluster:
         if job and forecast_run(job, session).is_tiled:
             make_picture(command, batch, batch.tasks[0], job, tile_session(cluster, session))
             return

@@ -35,6 +35,7 @@ FUNCTIONS: dict[Callable, dict[str, Any]] = {
         ]
     },
     parsers.memory_size: PIXELS,
+    parsers.device: {"type": "string", "pattern": f"^({parsers.DEVICE.pattern})$"},
     parsers.switch: {"type": "boolean"},
 }
 

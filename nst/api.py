@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from nst.engine.devices import find_device
 from nst.engine.inputs import prepare_inputs
 from nst.engine.objective import Objective
 from nst.engine.step import Step
@@ -39,12 +40,15 @@ def run_job(
     """Make the picture of ``job`` in its run folder, and return the folder; see ``nst.runs.run``.
 
     say: gets lines for the user, None shows nothing, no progress bar of a download either. on_step:
-    gets every Step. session: with other weights than ``model_path`` says.
+    gets every Step. session: with other weights than ``model_path`` says, or another device than
+    ``device``.
     Raises NSTError; whatever stops a run, the same job is resumed from where it was saved.
     """
     if session is None:
         settings = job.settings
-        session = open_session(weight_files.find(settings.model_path, settings.network, say))
+        device = find_device(settings.device)
+        file = weight_files.find(settings.model_path, settings.network, say)
+        session = open_session(file, device)
     return run.run_job(job, session, say=say or ignore, on_step=on_step)
 
 

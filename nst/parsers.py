@@ -6,6 +6,7 @@ a setting with its parser, ``parse_setting`` applies the parser.
 
 import math
 import os
+import re
 from collections.abc import Callable
 from dataclasses import Field, dataclass, field
 from pathlib import Path
@@ -230,6 +231,16 @@ def memory_size(value: Any) -> int:
         return Number(int, 1, 10**15)(round(factor * number))
     except (OverflowError, ValueError):  # OverflowError for infinity
         raise ValueError(f"must be a size such as 800M or 4G, not {str(value)!r}") from None
+
+
+DEVICE = re.compile("auto|cpu|gpu(:(0|[1-9][0-9]{0,2}))?")
+
+
+def device(value: Any) -> str:
+    """Return a word for a device; raises ValueError."""
+    if not isinstance(value, str) or not DEVICE.fullmatch(value):
+        raise ValueError(f"must be auto, cpu, gpu or gpu:N, such as gpu:1, not {str(value)!r}")
+    return value
 
 
 def switch(value: Any) -> bool:

@@ -16,6 +16,7 @@ from nst.parsers import (
     OrWord,
     Several,
     authors_weight,
+    device,
     file_name,
     image_size,
     memory_size,
@@ -250,17 +251,26 @@ class Settings:
         Number(int, 0, 2**32 - 1),
         metavar="N",
     )
+    device: str = setting(
+        "auto",
+        MACHINE,
+        "what evaluates: cpu, gpu (the first one), gpu:1 (the second), or auto, a GPU if "
+        "TensorFlow sees one",
+        device,
+        metavar="DEVICE",
+    )
     precision: str = setting(
         "auto",
         MACHINE,
-        "dtype of the convolutions; auto takes bfloat16 where this machine is faster with it",
+        "dtype of the convolutions; auto takes bfloat16 where the device is faster with it",
         Choice(("auto", "float32", "bfloat16", "float16")),
     )
     max_memory: int | None = setting(
         None,
         MACHINE,
-        "most memory to use, such as 800M or 4G; without it what is free, less a margin; large "
-        "pictures are evaluated by tiles to stay within it, with the same result",
+        "most memory to use on the device that evaluates, the GPU's or this machine's, such as "
+        "800M or 4G; without it what is free there, less a margin; large pictures are evaluated "
+        "by tiles to stay within it, with the same result",
         Optional(memory_size),
         metavar="SIZE",
     )
@@ -268,7 +278,8 @@ class Settings:
         None,
         MACHINE,
         "evaluate by tiles of about this many pixels; deeper layers, which need less memory, use "
-        "larger ones where they fit; without it tiles are used where memory asks for them",
+        "larger ones where they fit; without it tiles are used where memory asks for them; "
+        "smaller ones are taken if memory runs out",
         Optional(PIXELS),
         metavar="PIXELS",
     )
@@ -372,6 +383,11 @@ class Settings:
             raise UsageError("content_image_filename: give one, or --alpha 0 and a WIDTHxHEIGHT")
         if self.style_loss == NEIGHBOURS:
             self._check_neighbours()
+        if self.cluster and self.device.startswith("gpu:"):
+            raise UsageError(
+                f"device: {self.device}: with --cluster, Ray chooses the GPU of each worker; use "
+                "--device gpu"
+            )
 
     def _check_neighbours(self) -> None:
         """Raise UsageError for settings that the style loss ``neighbours`` does not know."""
@@ -470,6 +486,7 @@ class Settings:
             "style_mask",
             "network",  # the hash of its weights is compared
             "model_path",
+            "device",
             "max_memory",
             "tile_size",
             "threads",

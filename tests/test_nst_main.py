@@ -103,7 +103,7 @@ def test_a_run_in_its_own_process_is_silent_and_the_same_bit_for_bit(nst, progra
     _, err = process.communicate(timeout=300)
     assert process.returncode == 0
     assert all(
-        re.match("(Content|Style|Network|Precision|Plan|Memory|Time) ", line)
+        re.match("(Content|Style|Network|Device|Precision|Plan|Memory|Time) ", line)
         for line in err.splitlines()
     )
     folder = tmp_path / "output/photo__painting"

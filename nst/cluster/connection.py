@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nst.cluster import worker as worker_module
-from nst.errors import ClusterError
+from nst.errors import ClusterError, UsageError
 from nst.vgg.weights import Weights
 
 # Two evaluate a picture 1.7 times as fast as one, and need half the memory of two workers.
@@ -27,10 +27,11 @@ LOOK_SECONDS = 0.5  # between two looks for signals
 class Cluster:
     """A connection to a Ray cluster, and the workers on it; a context that ends both."""
 
-    def __init__(self, address: str, say: Callable[[str], None]) -> None:
+    def __init__(self, address: str, say: Callable[[str], None], device: str = "auto") -> None:
         """Connect; raises ClusterError. address: ``local``, or HOST:PORT of the head node.
 
-        say: gets lines for the user. What Ray prints on standard output and error is dropped.
+        device: auto, cpu or gpu; auto gives a GPU to each worker if any node has one. say: gets
+        lines for the user. What Ray prints on standard output and error is dropped.
         """
         try:
             import ray
@@ -38,6 +39,7 @@ class Cluster:
             raise ClusterError("cluster: Ray is not installed; pip install ray") from None
         self.ray = ray
         self.say = say
+        self._device = device
         local = address == "local"
         if not local:
             _check_address(address)
@@ -88,7 +90,10 @@ class Cluster:
         nodes = [node for node in nodes if node.get("CPU", 0) >= 1]
         if not nodes:
             raise ClusterError("cluster: it has no processors to work with")
-        if graphics := [int(node["GPU"]) for node in nodes if node.get("GPU", 0) >= 1]:
+        graphics = [int(node["GPU"]) for node in nodes if node.get("GPU", 0) >= 1]
+        if self._device == "gpu" and not graphics:
+            raise UsageError("device: gpu: no node of the cluster has a GPU; use --device cpu")
+        if graphics and self._device != "cpu":
             self._shape, self.share = {"num_cpus": 1, "num_gpus": 1}, 1 / max(graphics)
             return sum(graphics)
         processors = min(PROCESSORS, *(int(node["CPU"]) for node in nodes))
@@ -104,7 +109,7 @@ class Cluster:
             threads = 0 if "num_gpus" in self._shape else self._shape["num_cpus"]
             # Two calls at a time: one that works, one that tells it to stop.
             options = {"max_concurrency": 2, **self._shape}
-            worker = self._actor.options(**options).remote(self._code, threads)
+            worker = self._actor.options(**options).remote(self._code, threads, self._device)
             self.starting[worker.learn.remote(self._weights)] = worker
 
     def ready(self, seconds: float) -> None:

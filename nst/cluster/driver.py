@@ -168,9 +168,13 @@ class Driver:
                 self._take_message(run, message)
 
     def _take_message(self, run: _Run, message: Any) -> None:
-        if isinstance(message, tuple):
-            facts, run.evaluation = message
-            run.folder.begin(facts, run.evaluation)
+        if isinstance(message, messages.Plan):
+            run.evaluation = message.evaluation
+            if message.news:  # memory ran out
+                run.folder.change_evaluation(message.facts, message.evaluation)
+                self._progress.say(f"{run.task.name}: {message.news}")
+                return
+            run.folder.begin(message.facts, message.evaluation)
             self._progress.start(run.task, run.folder)
             return
         step = messages.receive(message, run.position)

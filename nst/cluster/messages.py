@@ -1,12 +1,27 @@
-"""Steps on their way from a worker to the driver, with no more than what is to be saved."""
+"""What a worker sends to the driver: its plans, and steps with no more than what is to be saved."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
+from nst.engine.evaluation import Evaluation
 from nst.engine.step import Position, Step
 from nst.runs.save_schedule import SaveSchedule
 from nst.settings import Settings
+
+P = TypeVar("P")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a worker makes a picture: before its first step, and again when memory ran out.
+
+    facts, evaluation: for the run folder. news: a line for the user, empty at first.
+    """
+
+    facts: dict[str, Any]
+    evaluation: Evaluation
+    news: str = ""
 
 
 @dataclass(frozen=True)
@@ -22,15 +37,22 @@ class Message:
 
 
 def send(
-    steps: Iterator[Step], settings: Settings, seconds: float, stopped: Callable[[], bool]
-) -> Iterator[Message]:
+    steps: Iterator[Step | P],
+    settings: Settings,
+    seconds: float,
+    stopped: Callable[[], bool],
+    plan: Callable[[P], Plan],
+) -> Iterator[Message | Plan]:
     """Yield messages of ``steps`` until they end or ``stopped()``.
 
-    seconds: of work when the run was saved last.
+    seconds: of work when the run was saved last. plan: makes a Plan of what is no Step among them.
     """
     schedule = SaveSchedule(settings.print_every, seconds)
     sent_scale, sent_pair = 0, 0  # scale and number of the last pair that was sent
     for step in steps:
+        if not isinstance(step, Step):
+            yield plan(step)
+            continue
         stop = stopped()
         last = stop or step.is_last
         framed, saved = schedule.frame(step), schedule.checkpoint(step)

@@ -36,7 +36,9 @@ def tile_session(cluster: Cluster, session: Session) -> Session:
     def build_graphs(weights: Weights, settings: Settings, dtype: tf.DType) -> TileGraphs:
         return ClusterTileGraphs(cluster, weights, settings, dtype)
 
-    return Session(session.file, session.weights, build_graphs, max(1, workers))
+    return Session(
+        session.file, session.weights, build_graphs, max(1, workers), device=session.device
+    )
 
 
 class ClusterTileGraphs(TileGraphs):

@@ -54,8 +54,12 @@ class Sources(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
 class Worker:
     """Makes pictures, or evaluates tiles, one after the other."""
 
-    def __init__(self, program: dict[str, str], threads: int) -> None:
-        """Get ready to import the program. threads: that it may use, 0 for all."""
+    def __init__(self, program: dict[str, str], threads: int, device: str) -> None:
+        """Get ready to import the program.
+
+        threads: that it may use, 0 for all. device: word of ``--device``; of the GPUs, a worker
+        sees the one that Ray gave it.
+        """
         sys.meta_path.insert(0, Sources(program))
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
         import tensorflow as tf
@@ -65,30 +69,38 @@ class Worker:
 
         nst_utils.make_deterministic()
         self._stopped = False
+        self._device = device
         self._turn = threading.Lock()  # two calls are here at a time, the next one to be ready
 
     def learn(self, weights: Any) -> None:
         """Take the weights, an ``nst.vgg.weights.Weights``."""
+        from nst.engine.devices import find_device
         from nst.runs.session import Session
 
-        self.session = Session(weights.file, weights)
+        device = find_device(self._device, alone=True)
+        self.session = Session(weights.file, weights, device=device)
 
     def work(self, job: Any, earlier: Any, position: Any, share: float) -> Iterator[Any]:
         """Make the picture of a Job, from a Position or, with None, from the beginning.
 
-        earlier: the Evaluation that it was begun with, if it was. share: of the memory of the node.
-        Yields (facts, evaluation) for its run folder, then an ``nst.cluster.messages.Message`` for
-        each step.
+        earlier: the Evaluation that it was begun with, if it was. share: of the memory of the node;
+        of a GPU it may use all that is free.
+        Yields an ``nst.cluster.messages.Plan``, then a Message for each step, and another Plan
+        whenever memory runs out.
         """
         from nst.cluster import messages
-        from nst.runs.run import forecast_run, run_steps
+        from nst.runs.run import forecast_run, run_steps, shortage_text
+
+        def plan(forecast: Any, told: bool = True) -> Any:
+            news = shortage_text(forecast, job.settings, self.session.device) if told else ""
+            return messages.Plan(forecast.facts(self.session, job), forecast.evaluation, news)
 
         self._stopped = False
         forecast = forecast_run(job, self.session, earlier, share)
-        yield forecast.facts(self.session, job), forecast.evaluation
+        yield plan(forecast, told=False)
         steps = run_steps(job, self.session, forecast, position)
         seconds = position.seconds if position else 0.0
-        yield from messages.send(steps, job.settings, seconds, lambda: self._stopped)
+        yield from messages.send(steps, job.settings, seconds, lambda: self._stopped, plan)
 
     def stop(self) -> None:
         """Let ``work`` end after the iteration in hand."""
@@ -98,7 +110,7 @@ class Worker:
         """Call the function ``name`` of ``TileGraphs.graph(*key)`` with arrays; returns arrays."""
         import tensorflow as tf
 
-        with self._turn:
+        with self._turn, self.session.device.placed():
             graphs = self.session.graphs(settings, tf.dtypes.as_dtype(dtype))
             function = getattr(graphs.graph(*key), name)
             result = function(*tf.nest.map_structure(tf.constant, arguments))

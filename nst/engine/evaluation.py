@@ -1,8 +1,9 @@
-"""How a job is evaluated: the dtype of the convolutions and the tiling of each scale."""
+"""How a job is evaluated: the device, the dtype of the convolutions, the tiling of each scale."""
 
 from dataclasses import dataclass
 from typing import Any
 
+from nst.engine.devices import CPU
 from nst.engine.tiling import Tiling
 from nst.parsers import PIXELS, Choice, Number, Optional, switch
 from nst.settings import Settings
@@ -16,24 +17,28 @@ class Evaluation:
     """With the same one, on one machine and with the same versions, a job gives the same bits.
 
     dtype: of the convolutions, one of DTYPES. tilings: of each scale, coarsest first. max_memory,
-    tile_size: the settings that the tilings were chosen for.
+    tile_size: the settings that the tilings were chosen for. device: the kind of device that they
+    were chosen for, ``nst.engine.devices.Device.device_name``.
     """
 
     dtype: str
     tilings: tuple[Tiling, ...]
     max_memory: int | None = None
     tile_size: int | None = None
+    device: str = CPU.device_name
 
-    def fits(self, settings: Settings, scales: int) -> bool:
+    def fits(self, settings: Settings, scales: int, device: str = CPU.device_name) -> bool:
         """Whether its tilings can serve a job of ``settings`` with this number of scales."""
-        limits = settings.max_memory, settings.tile_size
-        return limits == (self.max_memory, self.tile_size) and len(self.tilings) == scales
+        limits = settings.max_memory, settings.tile_size, device
+        own = self.max_memory, self.tile_size, self.device
+        return limits == own and len(self.tilings) == scales
 
     def to_json(self) -> dict[str, Any]:
         """The object that stands in ``run.json`` and in checkpoints."""
         return {
             "max_memory": self.max_memory,
             "tile_size": self.tile_size,
+            "device": self.device,
             "precision": self.dtype,
             "plans": [
                 {"cuts": [list(cut) for cut in tiling.cuts], "keep_content": tiling.keep_content}
@@ -52,6 +57,7 @@ class Evaluation:
             tuple(_tiling(item) for item in value["plans"]),
             _limit(value["max_memory"]),
             _limit(value["tile_size"]),
+            _text(value.get("device", CPU.device_name)),  # earlier versions name none
         )
 
 
@@ -61,6 +67,12 @@ def _tiling(value: Any) -> Tiling:
     if not cuts or cuts[-1][0] is not None:
         raise ValueError("the last stage must end with the deepest layer")
     return Tiling(cuts, switch(value["keep_content"]))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("the name of a device must be a text")
+    return value
 
 
 def _limit(value: Any) -> int | None:

@@ -2,13 +2,17 @@
 
 The fastest tiling that fits is taken: the whole picture at once; else the early layers by tiles and
 the deeper ones, which need a third or a ninth of the memory, at once or by larger tiles.
+
+On a processor all memory is the host's. Where a card evaluates, it holds the image, the state of
+the optimizer and the activations; for a picture as a whole all that is kept for it, too, which by
+tiles stays on the host, and passes through the card part by part.
 """
 
 import functools
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psutil
 
@@ -20,6 +24,7 @@ from nst.engine.hypercolumns import (
     hypercolumn_values,
     target_values,
 )
+from nst.engine.memory import Memory
 from nst.engine.optimizers import IMAGE_BYTES, optimizer_class
 from nst.engine.scales import scale_factors, scale_iterations
 from nst.engine.tiling import WHOLE, StageTiling, Tiling, halo
@@ -31,14 +36,21 @@ from nst.text import memory_option, memory_text
 from nst.vgg.layers import channels, layers_up_to
 
 USED_SHARE = 0.9  # of the free memory is used
+SHRINK = 0.7  # of what a tiling takes beyond the least: for the next one when memory ran out
 # Bytes a pixel: image, next image, gradient, content, the last three with a border, and writing a
 # frame.
 PICTURE_BYTES = 8 * IMAGE_BYTES
+# Of them on a card: image, next image, gradient, one with a border; and of a picture as a whole
+# the others.
+CARD_PICTURE_BYTES, CARD_WHOLE_BYTES = 4 * IMAGE_BYTES, 3 * IMAGE_BYTES
 GUIDE_BYTES = 6  # a pixel of a mask at all grids
 COLOUR_BYTES = 3 * IMAGE_BYTES  # content as it is, grey, and the image with its colours restored
 STYLE_BYTES = IMAGE_BYTES  # a pixel of a style, some of which are changed
 # Working memory of TensorFlow and oneDNN beside the tensors: traced graphs, reordered kernels.
 FIXED_BYTES = 300e6
+# Likewise on a card, whose context is taken before a plan is made: the weights, kernels that are
+# loaded when they are first used, working memory of cuDNN. Not measured.
+CARD_FIXED_BYTES = 600e6
 # Peak memory of evaluating a tile, as a multiple of all its activations (benchmarks/memory.py).
 PEAK = {"float32": 1.6, "bfloat16": 2.0, "float16": 3.0}
 ITEM = {"float32": 4, "bfloat16": 2, "float16": 2}  # bytes of an activation
@@ -55,9 +67,10 @@ class ScaleForecast:
     """A tiling of one scale, and the memory and work that it takes.
 
     size: (height, width) of the scale. tiles: number of tiles of each stage. halo: of the first
-    stage, in pixels. memory: peak in bytes. operations: multiplications and additions of one
-    evaluation, of those that are done one after the other. preparation: likewise, of what is done
-    once before.
+    stage, in pixels. memory: peak in bytes on the device that evaluates. operations:
+    multiplications and additions of one evaluation, of those that are done one after the other.
+    preparation: likewise, of what is done once before. host_memory: peak in bytes on the host
+    beside a card that evaluates; None where the host evaluates.
     """
 
     tiling: Tiling
@@ -67,6 +80,7 @@ class ScaleForecast:
     memory: float
     operations: float
     preparation: float = 0.0
+    host_memory: float | None = None
 
 
 def choose_tilings(
@@ -78,51 +92,132 @@ def choose_tilings(
     earlier: Sequence[Tiling] | None = None,
     share: float = 1.0,
     workers: int = 1,
+    card: Memory | None = None,
 ) -> list[ScaleForecast]:
     """Return the fastest tiling of each scale within the memory budget of ``settings``.
 
     size: of the picture. styles: the size of each style, and the long side requested for it. dtype:
     of the convolutions. earlier: tilings to take instead where they fit, one for each scale. share:
-    of the free memory that may be used. workers: processes that share the tiles.
+    of the free memory of the host that may be used. workers: processes that share the tiles. card:
+    memory of the card that evaluates, None if the host does.
     Raises MemoryLimitError, with the smallest budget that would do.
     """
-    resident, limit = psutil.Process().memory_info().rss, memory_limit()
-    share *= USED_SHARE
-    most = resident + share * limit.left if limit else math.inf  # more may end the process
-    budget = min(settings.max_memory or resident + share * free_memory(), most)
+    budget = _budget(settings, share, card)
     chosen: list[ScaleForecast] = []
     refused: list[ScaleForecast] = []
-    for number, factor in enumerate(scale_factors(settings, size)):
-        scale = _Scale(
-            settings,
-            network,
-            dtype,
-            scaled_size(size, factor),
-            tuple(scaled_style_size(style, long_side, factor) for style, long_side in styles),
-            workers,
-        )
+    scales = _scales(settings, network, dtype, size, styles, workers, card is not None)
+    for number, scale in enumerate(scales):
         if earlier:
             forecast = scale.forecast(earlier[number])
             # With --max_memory it is the budget of the earlier run, which they fitted.
-            if forecast.memory <= (most if settings.max_memory else budget):
+            admitting = budget.kept if settings.max_memory else budget
+            if admitting.admits(forecast):
                 chosen.append(forecast)
                 continue
         fastest = scale.fastest(budget)
         chosen.append(fastest)
-        if fastest.memory > budget:
+        if not budget.admits(fastest):
             refused.append(fastest)
     if refused:
-        largest = max(refused, key=lambda scale: scale.memory)
-        height, width = largest.size
-        more = "use a larger --max_memory"
-        if limit and largest.memory > most:
-            more = limit.advice((largest.memory - resident) / share)
-        other = ", or drop --tile_size" if settings.tile_size else ""
-        raise MemoryLimitError(
-            f"{width} x {height} pixels need at least {memory_option(largest.memory)} of memory, "
-            f"the budget is {memory_text(budget)}; use a smaller --image_size, or {more}{other}"
-        )
+        raise _refusal(settings, refused, budget, share, card)
     return chosen
+
+
+def smaller_tilings(
+    settings: Settings,
+    network: str,
+    dtype: str,
+    size: Size,
+    styles: Sequence[tuple[Size, float]],
+    failed: Sequence[ScaleForecast],
+    number: int,
+    workers: int = 1,
+    card: bool = False,
+) -> list[ScaleForecast] | None:
+    """Return tilings that take less, memory having run out; None if there are none.
+
+    failed: the forecasts of all scales; number: of the scale where it ran out, from 0. The scales
+    before it keep theirs. Tiles may be smaller than ``tile_size``. card: whether one evaluates.
+    Other arguments as of ``choose_tilings``.
+    """
+    scales = _scales(settings, network, dtype, size, styles, workers, card)
+    least = scales[number].fastest(_Budget(-math.inf), below=True).memory
+    if least >= failed[number].memory:
+        return None
+    budget = _Budget(least + SHRINK * (failed[number].memory - least))
+    return [
+        forecast if index < number or budget.admits(forecast) else scale.fastest(budget, below=True)
+        for index, (scale, forecast) in enumerate(zip(scales, failed))
+    ]
+
+
+@dataclass(frozen=True)
+class _Budget:
+    """Bytes that may be used on the device that evaluates, and on the host beside it.
+
+    most: on the device, whatever ``max_memory`` says: more may end the process.
+    """
+
+    device: float
+    host: float = math.inf
+    most: float = math.inf
+
+    @property
+    def kept(self) -> "_Budget":
+        """For tilings that fitted the same ``max_memory`` earlier."""
+        return replace(self, device=self.most)
+
+    def admits(self, forecast: ScaleForecast) -> bool:
+        """Whether a forecast is within both."""
+        return forecast.memory <= self.device and (forecast.host_memory or 0.0) <= self.host
+
+
+def _budget(settings: Settings, share: float, card: Memory | None) -> _Budget:
+    """Arguments as of ``choose_tilings``."""
+    host, limit = host_memory(), memory_limit()
+    assert host.free is not None  # it is known
+    share *= USED_SHARE
+    of_host = host.held + share * host.free
+    if card is None:
+        most = host.held + share * limit.left if limit else math.inf
+        return _Budget(min(settings.max_memory or of_host, most), most=most)
+    of_card = math.inf  # what is not known cannot be planned for
+    if card.free is not None:
+        of_card = card.held + USED_SHARE * card.free
+    return _Budget(settings.max_memory or of_card, of_host)
+
+
+def _refusal(
+    settings: Settings,
+    refused: Sequence[ScaleForecast],
+    budget: _Budget,
+    share: float,
+    card: Memory | None,
+) -> MemoryLimitError:
+    """The refusal of a picture, of which no tiling fits for some scales."""
+    largest = max(refused, key=lambda scale: scale.memory)
+    limit, held, share = memory_limit(), host_memory().held, share * USED_SHARE
+    if largest.memory <= budget.device:
+        largest = max(refused, key=lambda scale: scale.host_memory or 0.0)
+        height, width = largest.size
+        needed = largest.host_memory or 0.0
+        more = limit.advice((needed - held) / share) if limit else "free some memory"
+        return MemoryLimitError(
+            f"{width} x {height} pixels need at least {memory_option(needed)} of the host's memory "
+            f"beside the GPU, the budget is {memory_text(budget.host)}; use a smaller "
+            f"--image_size, or {more}"
+        )
+    height, width = largest.size
+    more = "use a larger --max_memory"
+    if limit and largest.memory > budget.most:
+        more = limit.advice((largest.memory - held) / share)
+    where = "of memory" if card is None else "of memory on the GPU"
+    other = ", or drop --tile_size" if settings.tile_size else ""
+    other += "" if card is None else ", or use --device cpu"
+    return MemoryLimitError(
+        f"{width} x {height} pixels need at least {memory_option(largest.memory)} {where}, "
+        f"the budget is {memory_text(budget.device)}; use a smaller --image_size, or {more}{other}"
+    )
 
 
 @functools.cache
@@ -132,6 +227,12 @@ def resident_before() -> int:
     So the tiling of a picture does not depend on the pictures of the batch before it.
     """
     return psutil.Process().memory_info().rss
+
+
+def host_memory() -> Memory:
+    """Memory of the host: what is free, and what this process holds."""
+    total = psutil.virtual_memory().total
+    return Memory(total, free_memory(), psutil.Process().memory_info().rss)
 
 
 def run_seconds(forecasts: Sequence[ScaleForecast], settings: Settings, rate: float) -> float:
@@ -154,7 +255,10 @@ class _StageForecast:
 
 @dataclass(frozen=True)
 class _Scale:
-    """One scale of a job, for which tilings are compared."""
+    """One scale of a job, for which tilings are compared.
+
+    on_card: whether a card evaluates, whose memory is not the host's.
+    """
 
     settings: Settings
     network: str
@@ -162,21 +266,29 @@ class _Scale:
     size: Size
     styles: tuple[Size, ...]
     workers: int
+    on_card: bool
 
-    def fastest(self, budget: float) -> ScaleForecast:
-        """The tiling within a budget, in bytes, that takes the fewest operations.
+    def fastest(self, budget: _Budget, below: bool = False) -> ScaleForecast:
+        """The tiling within a budget that takes the fewest operations.
 
-        If none is within it, the one that takes the least memory.
+        If none is within it, the one that takes the least memory of the device, or of the host
+        where only that is too small. below: smaller tiles than ``tile_size``, too.
         """
         if self.settings.tile_size is None and self.workers == 1:
             whole = self.forecast(WHOLE)  # nothing takes fewer operations
-            if whole.memory <= budget:
+            if budget.admits(whole):
                 return whole
-        forecasts = [self.forecast(tiling) for tiling in _tilings(self.settings)]
-        fitting = [forecast for forecast in forecasts if forecast.memory <= budget]
+        forecasts = [self.forecast(tiling) for tiling in _tilings(self.settings, below)]
+        fitting = [forecast for forecast in forecasts if budget.admits(forecast)]
         if fitting:
             return min(fitting, key=lambda forecast: forecast.operations)
-        return min(forecasts, key=lambda forecast: forecast.memory)
+        return min(
+            forecasts,
+            key=lambda forecast: (
+                forecast.memory if forecast.memory > budget.device else 0.0,
+                forecast.host_memory or 0.0,
+            ),
+        )
 
     def forecast(self, tiling: Tiling) -> ScaleForecast:
         """Memory and work of a tiling."""
@@ -189,24 +301,19 @@ class _Scale:
         ]
         content, *of_styles = (self._stages(stages, picture, tiling) for picture in pictures)
         styles = list(itertools.chain.from_iterable(of_styles))
-        pixels = math.prod(self.size)
-        memory = resident_before() + FIXED_BYTES + PICTURE_BYTES * pixels
-        memory += optimizer_class(settings.optimizer).state_bytes(self.size)
-        if settings.preserve_colors != "none":
-            memory += COLOUR_BYTES * pixels
-        memory += STYLE_BYTES * sum(map(math.prod, self.styles))
-        memory += GUIDE_BYTES * len(settings.content_mask or ()) * pixels
-        memory += sum(stage.kept for stage in content)
-        memory += max(stage.peak for stage in (*content, *styles))
         preparation = 0.0
         if settings.style_loss == NEIGHBOURS:
-            memory += IMAGE_BYTES * pixels  # the anchor
-            memory += self._neighbour_bytes()
             preparation = self._search_operations(sum(stage.operations for stage in styles))
         operations = sum(
             stage.operations / stage.tiles * math.ceil(stage.tiles / self.workers)
             for stage in content
         )
+        tile = max(stage.peak for stage in (*content, *styles))
+        kept = sum(stage.kept for stage in content)
+        memory, host = self._host_bytes(kept) + tile, None
+        if self.on_card:
+            host = memory - tile
+            memory = self._card_bytes(kept, whole=tiling == WHOLE) + tile
         return ScaleForecast(
             tiling=tiling,
             size=self.size,
@@ -215,16 +322,50 @@ class _Scale:
             memory=memory,
             operations=operations,
             preparation=preparation,
+            host_memory=host,
         )
 
-    def _neighbour_bytes(self) -> float:
-        """Targets, and while they are looked for the features of the style and of one turn."""
+    def _host_bytes(self, kept: float) -> float:
+        """Bytes on the host, but for the activations of a tile. kept: of ``_StageForecast``."""
+        settings, pixels = self.settings, math.prod(self.size)
+        memory = resident_before() + FIXED_BYTES + PICTURE_BYTES * pixels
+        memory += optimizer_class(settings.optimizer).state_bytes(self.size)
+        if settings.preserve_colors != "none":
+            memory += COLOUR_BYTES * pixels
+        memory += STYLE_BYTES * sum(map(math.prod, self.styles))
+        memory += self._guide_bytes() + kept
+        if settings.style_loss == NEIGHBOURS:
+            memory += IMAGE_BYTES * pixels  # the anchor
+            memory += self._target_bytes() + self._feature_bytes()
+        return memory
+
+    def _card_bytes(self, kept: float, whole: bool) -> float:
+        """Bytes on the card, but for the activations of a tile. whole: not evaluated by tiles."""
+        memory = CARD_FIXED_BYTES + CARD_PICTURE_BYTES * math.prod(self.size)
+        memory += optimizer_class(self.settings.optimizer).state_bytes(self.size)
+        if self.settings.style_loss == NEIGHBOURS:
+            memory += self._feature_bytes()
+        if not whole:
+            return memory
+        memory += CARD_WHOLE_BYTES * math.prod(self.size) + self._guide_bytes() + kept
+        if self.settings.style_loss == NEIGHBOURS:
+            memory += self._target_bytes()
+        return memory
+
+    def _guide_bytes(self) -> float:
+        return GUIDE_BYTES * len(self.settings.content_mask or ()) * math.prod(self.size)
+
+    def _target_bytes(self) -> float:
+        """Of ``neighbours``."""
+        return ITEM[self.dtype] * target_values(self.network) * math.prod(self.size)
+
+    def _feature_bytes(self) -> float:
+        """Features of the style and of one turn, while the targets are looked for."""
         item = ITEM[self.dtype]
         features = MOST_FEATURES * hypercolumn_values(self.network)
-        values = item * target_values(self.network)
-        turn = values * max(map(math.prod, self.styles))
+        turn = item * target_values(self.network) * max(map(math.prod, self.styles))
         # Directions and matrix are kept, and made from float32.
-        return values * math.prod(self.size) + turn + (2 * item + 8) * features
+        return turn + (2 * item + 8) * features
 
     def _search_operations(self, of_styles: float) -> float:
         """of_styles: evaluations of the styles. Of the scale and of a round about the same."""
@@ -299,11 +440,40 @@ def _cell_work(layers: tuple[str, ...], depth: int, content_layers: tuple[str, .
     return _CellWork(activations, content, depth * cells, operations, content_operations)
 
 
-def _tilings(settings: Settings) -> Iterator[Tiling]:
-    """Every tiling that is worth comparing, and the whole where tiles are not asked for."""
+def _scales(
+    settings: Settings,
+    network: str,
+    dtype: str,
+    size: Size,
+    styles: Sequence[tuple[Size, float]],
+    workers: int,
+    on_card: bool,
+) -> list[_Scale]:
+    """The scales of a job; arguments as of ``choose_tilings``."""
+    return [
+        _Scale(
+            settings,
+            network,
+            dtype,
+            scaled_size(size, factor),
+            tuple(scaled_style_size(style, long_side, factor) for style, long_side in styles),
+            workers,
+            on_card,
+        )
+        for factor in scale_factors(settings, size)
+    ]
+
+
+def _tilings(settings: Settings, below: bool = False) -> Iterator[Tiling]:
+    """Every tiling that is worth comparing, and the whole where tiles are not asked for.
+
+    below: with tiles smaller than those asked for, too.
+    """
     if settings.tile_size is None:
         yield WHOLE
-    sizes = (settings.tile_size,) if settings.tile_size else TILE_SIZES
+    sizes: tuple[int, ...] = (settings.tile_size,) if settings.tile_size else TILE_SIZES
+    if below and settings.tile_size:
+        sizes += tuple(size for size in TILE_SIZES if size < settings.tile_size)
     for keep in (True, False):
         for cut in CUTS:
             for size in sizes:

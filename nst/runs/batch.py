@@ -213,6 +213,7 @@ def forecast_batch(batch: Batch, session: "Session") -> BatchForecast:
     settings, network = batch.settings, session.weights.network
     names = folder_names(Path(settings.output_dir))
     precision = session.precision(settings.precision)
+    card = session.device.memory()
     by_size: dict[tuple, list[ScaleForecast] | MemoryLimitError] = {}
     sizes, finished, refusals = [], set(), {}
     seconds = memory = 0.0
@@ -227,7 +228,7 @@ def forecast_batch(batch: Batch, session: "Session") -> BatchForecast:
             style_sizes = [((height, width), side) for (width, height), side in styles]
             try:
                 by_size[key] = choose_tilings(
-                    settings, network, precision.dtype.name, size[::-1], style_sizes
+                    settings, network, precision.dtype.name, size[::-1], style_sizes, card=card
                 )
             except MemoryLimitError as error:
                 by_size[key] = error

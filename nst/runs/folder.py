@@ -143,6 +143,18 @@ class RunFolder:
             self._tensorboard = TensorBoardLog(self.path / layout.TENSORBOARD, self.log.layers)
         self._write_manifest("running")
 
+    def change_evaluation(self, facts: dict[str, Any], evaluation: Evaluation) -> None:
+        """Go on with another evaluation after the last step, as of ``begin``, and save that.
+
+        So the run is resumed by the evaluation that it goes on with, from where that begins.
+        """
+        self._facts |= {**facts, "evaluation": evaluation.to_json()}
+        self._evaluation = evaluation
+        self._write_manifest("running")
+        # From a worker of a cluster, a step may come without its state.
+        if self._last is not None and self._last.position.state is not None:
+            self._save_checkpoint(self._last)
+
     def record(self, step: Step, save: bool | None = None) -> None:
         """Log the costs of a step, and save what is due.
 

@@ -24,6 +24,7 @@ EVALUATIONS = st.builds(
     tilings=st.lists(TILINGS, max_size=4).map(tuple),
     max_memory=st.none() | st.integers(1, 10**14),
     tile_size=SIZES,
+    device=st.sampled_from(["CPU", "GPU", "NVIDIA GeForce RTX 3070"]),
 )
 JUNK = st.recursive(
     st.none()
@@ -35,7 +36,9 @@ JUNK = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["max_memory", "tile_size", "precision", "plans", "cuts", "ab"]),
+            st.sampled_from(
+                ["max_memory", "tile_size", "device", "precision", "plans", "cuts", "ab"]
+            ),
             inner,
             max_size=4,
         )
@@ -45,6 +48,7 @@ JUNK = st.recursive(
 TODAYS = {
     "max_memory": None,
     "tile_size": 32,
+    "device": "CPU",
     "precision": "float32",
     "plans": [{"cuts": [["pool2", 32], [None, 64]], "keep_content": True}],
 }
@@ -59,6 +63,11 @@ def test_the_runs_of_today_are_read():
     tiling = Tiling((("pool2", 32), (None, 64)), keep_content=True)
     assert Evaluation.from_json(TODAYS) == Evaluation("float32", (tiling,), None, 32)
     assert Evaluation.from_json(TODAYS).to_json() == TODAYS
+
+
+def test_a_run_of_a_version_that_named_no_device_was_made_on_a_processor():
+    named_none = {name: value for name, value in TODAYS.items() if name != "device"}
+    assert Evaluation.from_json(named_none) == Evaluation.from_json(TODAYS)
 
 
 def refused(value):
@@ -82,6 +91,7 @@ def refused(value):
 @example({**TODAYS, "precision": ["float32"]})
 @example({**TODAYS, "max_memory": float("inf")})
 @example({**TODAYS, "tile_size": True})
+@example({**TODAYS, "device": ["CPU"]})
 def test_what_was_never_written_is_refused(value):
     assert refused(value)
 
@@ -114,11 +124,13 @@ def test_a_part_that_is_forged_is_refused_or_taken_for_what_it_says(evaluation, 
 @given(EVALUATIONS, st.integers(1, 4))
 def test_it_serves_jobs_with_its_limits_and_scales(evaluation, scales):
     options = Settings(max_memory=evaluation.max_memory, tile_size=evaluation.tile_size)
-    assert evaluation.fits(options, scales) == (len(evaluation.tilings) == scales)
+    device, count = evaluation.device, len(evaluation.tilings)
+    assert evaluation.fits(options, scales, device) == (count == scales)
     other = 1 + (evaluation.max_memory or 0)
-    assert not evaluation.fits(replace(options, max_memory=other), len(evaluation.tilings))
+    assert not evaluation.fits(replace(options, max_memory=other), count, device)
     other = None if evaluation.tile_size else 64
-    assert not evaluation.fits(replace(options, tile_size=other), len(evaluation.tilings))
+    assert not evaluation.fits(replace(options, tile_size=other), count, device)
+    assert not evaluation.fits(options, count, f"another {device}")
 
 
 @pytest.mark.parametrize("depth", [10, 200])
