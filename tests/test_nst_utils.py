@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from helpers import ROOT, assert_gradient
 from nst.api import build_objective
+from nst.engine import objective as objectives
 from nst.engine.evaluation import Evaluation
 from nst.engine.inputs import TransferInputs
 from nst.engine.objective import Objective
@@ -309,13 +310,13 @@ def test_short_dtypes_give_the_cost_and_gradient_of_float32(vgg19, dtype, style,
 
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
 def test_a_gradient_that_is_not_finite_ends_the_run(vgg19, temple, harbour, monkeypatch, optimizer):
-    evaluate = Objective.evaluate_whole
+    evaluate = objectives._evaluate_whole
 
-    def broken(self, image, arguments):
-        costs, gradient = evaluate(self, image, arguments)
+    def broken(*arguments):
+        costs, gradient = evaluate(*arguments)
         return costs, tf.concat([gradient[:1] * math.nan, gradient[1:]], axis=0)
 
-    monkeypatch.setattr(Objective, "evaluate_whole", broken)
+    monkeypatch.setattr(objectives, "_evaluate_whole", broken)
     settings = Settings(optimizer=optimizer)
     with pytest.raises(DivergedError, match="iteration 0; use smaller weights"):
         next(transfer_style(temple, harbour, vgg19, settings, evaluation=FLOAT32))

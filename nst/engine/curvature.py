@@ -23,12 +23,15 @@ else:
     from nst.engine.lazy_tensorflow import tf
 
 LEAST_CURVATURE = 1e-6  # smallest cosine between the two arrays of a pair that is kept
-# A saved state is read while the next step is made, and one more may have been asked for: what
-# they write must not fall on a pair that is still to be read.
-SPARE = 2
+# A state is saved while the next step is made, whose pair must not be written over one of it.
+SPARE = 1
 GATHERED = 1 << 18  # fixed pixels whose part in the products is measured at once
 
 Pair = tuple[np.ndarray, np.ndarray]
+
+
+class OverwrittenError(Exception):
+    """A pair of a state was written over by later steps."""
 
 
 def pair_bytes(memory: int, size: tuple[int, int]) -> float:
@@ -105,17 +108,17 @@ class Curvature(NamedTuple):
         return curvature._replace(products=Products(*map(tf.constant, parts)))
 
     def check(self) -> None:
-        """Raise RuntimeError if later steps have written over a pair."""
+        """Raise OverwrittenError if later steps have written over a pair."""
         for number in range(int(self.remembered) - int(self.kept) + 1, int(self.remembered) + 1):
             self.pair(number)
 
     def pair(self, number: int) -> tuple[tf.Tensor, tf.Tensor]:
-        """The pair of a number, (values,) each; raises RuntimeError if it was written over."""
+        """The pair of a number, (values,) each; raises OverwrittenError."""
         slot = number % len(self.moved)
         moved, change = self.moved[slot], self.change[slot]
         square = float(tf.tensordot(moved, moved, 1))
         if not math.isclose(square, float(self.products.moved[slot]), rel_tol=1e-3):
-            raise RuntimeError("a state of L-BFGS is good until two more steps were made")
+            raise OverwrittenError("a state of L-BFGS is good until two more steps were made")
         return moved, change
 
     def saved_products(self) -> np.ndarray:
@@ -270,7 +273,7 @@ class SavedPairs(Sequence):
     @overload
     def __getitem__(self, index: slice) -> tuple[Pair, ...]: ...
     def __getitem__(self, index: int | slice) -> Any:
-        """Raises RuntimeError for a pair that later steps have written over."""
+        """Raises OverwrittenError."""
         if isinstance(index, slice):
             return tuple(self[number] for number in range(len(self))[index])
         number = self._newest - self._count + 1 + range(self._count)[index]

@@ -13,7 +13,7 @@ target of its own region ([2], sections 4 and 6).
 [2] Gatys et al., Controlling Perceptual Factors in Neural Style Transfer, CVPR 2017.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 
 import numpy as np
@@ -24,7 +24,7 @@ from nst.engine.inputs import TransferInputs, digest
 from nst.engine.masks import mask_pyramid
 from nst.engine.stage import Stage
 from nst.engine.step import Costs
-from nst.engine.tile_graph import ByTerm, TileGraphs, divided
+from nst.engine.tile_graph import ByTerm, TileGraph, TileGraphs, divided
 from nst.engine.tiling import WHOLE, StageTiling, Tiling
 
 
@@ -48,10 +48,9 @@ class Objective:
         last_pass: with the terms of the last pass.
         """
         self.graphs = graphs
-        self._total_cost = graphs.total_cost
         self._border = graphs.border
         self._size = inputs.size
-        terms = self._total_cost.last_terms if last_pass else self._total_cost.terms
+        terms = graphs.total_cost.last_terms if last_pass else graphs.total_cost.terms
         stages = tiling.stages(graphs.network.layers)
         self.style_means: ByTerm = {}
         if any(not term.cost.compares_positions for term in terms):
@@ -115,19 +114,30 @@ class Objective:
             values |= stage.values(stage_sums)
             gradient = stage.backward(maps.pop(), stage_sums, gradient)
         gradient = tf.constant(fold(gradient, self._border))
-        return self._with_image_cost(values, image, gradient)
+        return _with_image_cost(self.graphs, values, image, gradient)
 
-    def evaluate_whole(self, image: tf.Tensor, arguments: tuple) -> tuple[Costs, tf.Tensor]:
-        """The same, of a picture that is evaluated at once; arguments: ``self.arguments``."""
-        extended = extend_tensor(image, self._border)
-        values, gradient = self._stages[0].graph.evaluate_inside(extended, *arguments)
-        return self._with_image_cost(values, image, fold_tensor(gradient, self._border))
+    @property
+    def evaluate_whole(self) -> Callable[[tf.Tensor, tuple], tuple[Costs, tf.Tensor]]:
+        """A function of an image and ``arguments``: the same, of a picture evaluated at once.
 
-    def _with_image_cost(
-        self, values: ByTerm, image: tf.Tensor, gradient: tf.Tensor
-    ) -> tuple[Costs, tf.Tensor]:
-        image_cost, gradient = self._total_cost.image_cost.add_gradient(image, gradient)
-        return self._total_cost.costs(values, image_cost), gradient
+        It holds nothing of this objective: its graph serves every picture.
+        """
+        return partial(_evaluate_whole, self.graphs, self._stages[0].graph)
+
+
+def _evaluate_whole(
+    graphs: TileGraphs, graph: TileGraph, image: tf.Tensor, arguments: tuple
+) -> tuple[Costs, tf.Tensor]:
+    extended = extend_tensor(image, graphs.border)
+    values, gradient = graph.evaluate_inside(extended, *arguments)
+    return _with_image_cost(graphs, values, image, fold_tensor(gradient, graphs.border))
+
+
+def _with_image_cost(
+    graphs: TileGraphs, values: ByTerm, image: tf.Tensor, gradient: tf.Tensor
+) -> tuple[Costs, tf.Tensor]:
+    image_cost, gradient = graphs.total_cost.image_cost.add_gradient(image, gradient)
+    return graphs.total_cost.costs(values, image_cost), gradient
 
 
 def _style_means(

@@ -58,10 +58,10 @@ class OptimizerState(Protocol):
     @property
     def image(self) -> Any: ...
     def check(self) -> None:
-        """Raise RuntimeError if it is no longer what it was."""
+        """Raise OverwrittenError if it is no longer what it was."""
 
     def saved(self) -> SavedState:
-        """The state on the host; raises RuntimeError as ``check``, or when its pairs are read.
+        """The state on the host; raises OverwrittenError as ``check``, or when its pairs are read.
 
         It can be called from any thread, until two more steps were made: later ones write where
         the oldest pairs of L-BFGS were.
@@ -114,7 +114,7 @@ def optimizer_class(name: str) -> type[Optimizer]:
 
 
 def on_device(optimizer: Optimizer, state: Any) -> Any:
-    """The state itself, or the one that was saved; raises RuntimeError if it was written over."""
+    """The state itself, or the one that was saved; raises OverwrittenError."""
     if isinstance(state.image, np.ndarray):
         return optimizer.load(state)
     state.check()
@@ -254,7 +254,7 @@ class LBFGSState(NamedTuple):
     curvature: Curvature
 
     def check(self) -> None:
-        """Raise RuntimeError if later steps have written over a pair."""
+        """Raise OverwrittenError if later steps have written over a pair."""
         self.curvature.check()
 
     def saved(self) -> SavedLBFGS:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from nst import __version__, layout
+from nst.engine.curvature import OverwrittenError
 from nst.engine.evaluation import Evaluation
 from nst.engine.step import Position, Step
 from nst.errors import DivergedError, MemoryLimitError, OutputError
@@ -278,7 +279,8 @@ class RunFolder:
                 and not last.is_last
                 and not isinstance(error, OutputError)
             ):
-                with contextlib.suppress(MemoryError):
+                # Too late if it was stopped while the step after the next was made.
+                with contextlib.suppress(MemoryError, OverwrittenError):
                     self._save_checkpoint(last)
                     self._save_frame(last)
             self._end()
