@@ -30,20 +30,15 @@ from nst.engine.borders import border_width
 from nst.engine.cost_protocols import MeanCost, Term
 from nst.engine.evaluation import Evaluation
 from nst.engine.inputs import TransferInputs, prepare_inputs
+from nst.engine.lbfgs import LBFGS
 from nst.engine.neighbour_cost import NeighbourCost
 from nst.engine.objective import Objective
-from nst.engine.optimizers import (
-    LBFGS,
-    Optimizer,
-    OptimizerState,
-    on_device,
-    optimizer_class,
-)
+from nst.engine.optimizers import Optimizer, OptimizerState, on_device, optimizer_class
 from nst.engine.products import channel_products, products_gradient
 from nst.engine.scales import last_rounds, scale_factors, scale_iterations
 from nst.engine.step import Costs, LazyImage, Position, Step
 from nst.engine.style_costs import MomentsCost, WassersteinCost
-from nst.engine.tile_graph import TileGraphs
+from nst.engine.tile_graphs import TileGraphs
 from nst.engine.tiling import WHOLE, Tiling
 from nst.errors import DivergedError, UsageError
 from nst.pictures.resize import resize

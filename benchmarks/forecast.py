@@ -20,7 +20,8 @@ from unittest import mock
 
 from common import machine, report
 
-from nst.engine.forecast import CUTS, TILE_SIZES, ScaleForecast, choose_tilings
+from nst.engine.budget import ScaleForecast
+from nst.engine.forecast import CUTS, TILE_SIZES, choose_tilings
 from nst.engine.scales import scale_factors
 from nst.engine.tiling import WHOLE, Span, SpanTotals, StageTiling, Tiling, span_totals, spans
 from nst.settings import Settings

@@ -33,7 +33,7 @@ PHASES = {
     "number types": (("nst.engine.precision", "choose"),),
     "network": (("nst_utils", "build_graphs"),),
     "targets of the costs": (("nst_utils", "make_objective"),),
-    "first iteration": (("nst.engine.tile_graph.Compiled", "__call__"),),
+    "first iteration": (("nst.engine.tile_graphs.Compiled", "__call__"),),
 }
 LOADING = "loading TensorFlow"
 

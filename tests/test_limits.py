@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from helpers import QUICK, next_event, save_small
 from nst import limits
+from nst.engine import budget
 from nst.errors import MemoryLimitError
 
 FREE = 60 * 10**9  # bytes that the machine is said to have free
@@ -261,11 +262,10 @@ def test_avx_is_missing_only_on_x86(tmp_path):
 
 def live_under(root):
     """Let this process take a made-up tree for its limits."""
-    from nst.engine import forecast
 
     for module, name in (
-        (forecast, "memory_limit"),
-        (forecast, "free_memory"),
+        (budget, "memory_limit"),
+        (budget, "free_memory"),
         (limits, "choose_threads"),
     ):
         setattr(module, name, partial(getattr(limits, name), root=root))

@@ -10,7 +10,8 @@ import tensorflow as tf
 
 import nst_utils
 from nst.cluster.connection import LOOK_SECONDS, WAIT_SECONDS, Cluster
-from nst.engine.tile_graph import TileGraph, TileGraphs
+from nst.engine.tile_graph import TileGraph
+from nst.engine.tile_graphs import TileGraphs
 from nst.runs.session import Session
 from nst.settings import Settings
 from nst.text import count_text

@@ -12,11 +12,12 @@ import functools
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import psutil
 
 from nst.engine.borders import border_width
+from nst.engine.budget import Budget, ScaleForecast, Size, find_budget, refusal
 from nst.engine.hypercolumns import (
     FINE,
     MOST_FEATURES,
@@ -25,17 +26,14 @@ from nst.engine.hypercolumns import (
     target_values,
 )
 from nst.engine.memory import Memory
-from nst.engine.optimizers import IMAGE_BYTES, optimizer_class
+from nst.engine.optimizers import optimizer_class
+from nst.engine.pixels import IMAGE_BYTES
 from nst.engine.scales import scale_factors, scale_iterations
 from nst.engine.tiling import WHOLE, StageTiling, Tiling, halo
-from nst.errors import MemoryLimitError
-from nst.limits import free_memory, memory_limit
 from nst.pictures.resize import scaled_size, scaled_style_size
 from nst.settings import NEIGHBOURS, Settings
-from nst.text import memory_option, memory_text
 from nst.vgg.layers import channels, layers_up_to
 
-USED_SHARE = 0.9  # of the free memory is used
 SHRINK = 0.7  # of what a tiling takes beyond the least: for the next one when memory ran out
 # Bytes a pixel: image, next image, gradient, content, the last three with a border, and writing a
 # frame.
@@ -59,29 +57,6 @@ EFFICIENCY = 0.7  # of the rate of a typical convolution, over a whole evaluatio
 CUTS = ("pool2", "pool3")
 TILE_SIZES = (8192, 6144, 4096, 3072, 2048, 1536, 1024, 768, 512, 384, 256, 128, 64)
 
-Size = tuple[int, int]  # (height, width) in pixels
-
-
-@dataclass(frozen=True)
-class ScaleForecast:
-    """A tiling of one scale, and the memory and work that it takes.
-
-    size: (height, width) of the scale. tiles: number of tiles of each stage. halo: of the first
-    stage, in pixels. memory: peak in bytes on the device that evaluates. operations:
-    multiplications and additions of one evaluation, of those that are done one after the other.
-    preparation: likewise, of what is done once before. host_memory: peak in bytes on the host
-    beside a card that evaluates; None where the host evaluates.
-    """
-
-    tiling: Tiling
-    size: Size
-    tiles: tuple[int, ...]
-    halo: int
-    memory: float
-    operations: float
-    preparation: float = 0.0
-    host_memory: float | None = None
-
 
 def choose_tilings(
     settings: Settings,
@@ -102,7 +77,7 @@ def choose_tilings(
     memory of the card that evaluates, None if the host does.
     Raises MemoryLimitError, with the smallest budget that would do.
     """
-    budget = _budget(settings, share, card)
+    budget = find_budget(settings, share, card)
     chosen: list[ScaleForecast] = []
     refused: list[ScaleForecast] = []
     scales = _scales(settings, network, dtype, size, styles, workers, card is not None)
@@ -111,15 +86,15 @@ def choose_tilings(
             forecast = scale.forecast(earlier[number])
             # With --max_memory it is the budget of the earlier run, which they fitted.
             admitting = budget.kept if settings.max_memory else budget
-            if admitting.admits(forecast):
+            if forecast.is_within(admitting):
                 chosen.append(forecast)
                 continue
         fastest = scale.fastest(budget)
         chosen.append(fastest)
-        if not budget.admits(fastest):
+        if not fastest.is_within(budget):
             refused.append(fastest)
     if refused:
-        raise _refusal(settings, refused, budget, share, card)
+        raise refusal(settings, refused, budget, share, card)
     return chosen
 
 
@@ -141,83 +116,16 @@ def smaller_tilings(
     Other arguments as of ``choose_tilings``.
     """
     scales = _scales(settings, network, dtype, size, styles, workers, card)
-    least = scales[number].fastest(_Budget(-math.inf), below=True).memory
+    least = scales[number].fastest(Budget(-math.inf), below=True).memory
     if least >= failed[number].memory:
         return None
-    budget = _Budget(least + SHRINK * (failed[number].memory - least))
+    budget = Budget(least + SHRINK * (failed[number].memory - least))
     return [
-        forecast if index < number or budget.admits(forecast) else scale.fastest(budget, below=True)
+        forecast
+        if index < number or forecast.is_within(budget)
+        else scale.fastest(budget, below=True)
         for index, (scale, forecast) in enumerate(zip(scales, failed))
     ]
-
-
-@dataclass(frozen=True)
-class _Budget:
-    """Bytes that may be used on the device that evaluates, and on the host beside it.
-
-    most: on the device, whatever ``max_memory`` says: more may end the process.
-    """
-
-    device: float
-    host: float = math.inf
-    most: float = math.inf
-
-    @property
-    def kept(self) -> "_Budget":
-        """For tilings that fitted the same ``max_memory`` earlier."""
-        return replace(self, device=self.most)
-
-    def admits(self, forecast: ScaleForecast) -> bool:
-        """Whether a forecast is within both."""
-        return forecast.memory <= self.device and (forecast.host_memory or 0.0) <= self.host
-
-
-def _budget(settings: Settings, share: float, card: Memory | None) -> _Budget:
-    """Arguments as of ``choose_tilings``."""
-    host, limit = host_memory(), memory_limit()
-    assert host.free is not None  # it is known
-    share *= USED_SHARE
-    of_host = host.held + share * host.free
-    if card is None:
-        most = host.held + share * limit.left if limit else math.inf
-        return _Budget(min(settings.max_memory or of_host, most), most=most)
-    of_card = math.inf  # what is not known cannot be planned for
-    if card.free is not None:
-        of_card = card.held + USED_SHARE * card.free
-    return _Budget(settings.max_memory or of_card, of_host)
-
-
-def _refusal(
-    settings: Settings,
-    refused: Sequence[ScaleForecast],
-    budget: _Budget,
-    share: float,
-    card: Memory | None,
-) -> MemoryLimitError:
-    """The refusal of a picture, of which no tiling fits for some scales."""
-    largest = max(refused, key=lambda scale: scale.memory)
-    limit, held, share = memory_limit(), host_memory().held, share * USED_SHARE
-    if largest.memory <= budget.device:
-        largest = max(refused, key=lambda scale: scale.host_memory or 0.0)
-        height, width = largest.size
-        needed = largest.host_memory or 0.0
-        more = limit.advice((needed - held) / share) if limit else "free some memory"
-        return MemoryLimitError(
-            f"{width} x {height} pixels need at least {memory_option(needed)} of the host's memory "
-            f"beside the GPU, the budget is {memory_text(budget.host)}; use a smaller "
-            f"--image_size, or {more}"
-        )
-    height, width = largest.size
-    more = "use a larger --max_memory"
-    if limit and largest.memory > budget.most:
-        more = limit.advice((largest.memory - held) / share)
-    where = "of memory" if card is None else "of memory on the GPU"
-    other = ", or drop --tile_size" if settings.tile_size else ""
-    other += "" if card is None else ", or use --device cpu"
-    return MemoryLimitError(
-        f"{width} x {height} pixels need at least {memory_option(largest.memory)} {where}, "
-        f"the budget is {memory_text(budget.device)}; use a smaller --image_size, or {more}{other}"
-    )
 
 
 @functools.cache
@@ -227,12 +135,6 @@ def resident_before() -> int:
     So the tiling of a picture does not depend on the pictures of the batch before it.
     """
     return psutil.Process().memory_info().rss
-
-
-def host_memory() -> Memory:
-    """Memory of the host: what is free, and what this process holds."""
-    total = psutil.virtual_memory().total
-    return Memory(total, free_memory(), psutil.Process().memory_info().rss)
 
 
 def run_seconds(forecasts: Sequence[ScaleForecast], settings: Settings, rate: float) -> float:
@@ -268,7 +170,7 @@ class _Scale:
     workers: int
     on_card: bool
 
-    def fastest(self, budget: _Budget, below: bool = False) -> ScaleForecast:
+    def fastest(self, budget: Budget, below: bool = False) -> ScaleForecast:
         """The tiling within a budget that takes the fewest operations.
 
         If none is within it, the one that takes the least memory of the device, or of the host
@@ -276,10 +178,10 @@ class _Scale:
         """
         if self.settings.tile_size is None and self.workers == 1:
             whole = self.forecast(WHOLE)  # nothing takes fewer operations
-            if budget.admits(whole):
+            if whole.is_within(budget):
                 return whole
         forecasts = [self.forecast(tiling) for tiling in _tilings(self.settings, below)]
-        fitting = [forecast for forecast in forecasts if budget.admits(forecast)]
+        fitting = [forecast for forecast in forecasts if forecast.is_within(budget)]
         if fitting:
             return min(fitting, key=lambda forecast: forecast.operations)
         return min(

@@ -22,7 +22,7 @@ from nst.engine.masks import mask_pyramid
 from nst.engine.neighbour_cost import NeighbourTarget
 from nst.engine.rows import ROWS
 from nst.engine.stage import Stage
-from nst.engine.tile_graph import TileGraphs
+from nst.engine.tile_graphs import TileGraphs
 from nst.engine.tiling import Tiling
 from nst.pictures.resize import resize
 from nst.vgg.layers import channels

@@ -24,7 +24,8 @@ from nst.engine.inputs import TransferInputs, digest
 from nst.engine.masks import mask_pyramid
 from nst.engine.stage import Stage
 from nst.engine.step import Costs
-from nst.engine.tile_graph import ByTerm, TileGraph, TileGraphs, divided
+from nst.engine.tile_graph import ByTerm, TileGraph, divided
+from nst.engine.tile_graphs import TileGraphs
 from nst.engine.tiling import WHOLE, StageTiling, Tiling
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nst.engine.tile_graph import ByLayer, ByTerm, Counts, TileGraphs, added, position_cost
+from nst.engine.tile_graph import ByLayer, ByTerm, Counts, added, position_cost
+from nst.engine.tile_graphs import TileGraphs
 from nst.engine.tiling import StageTiling, Tile
 from nst.vgg.layers import channels
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nst.engine.forecast import ScaleForecast, choose_tilings, run_seconds
+from nst.engine.budget import ScaleForecast
+from nst.engine.forecast import choose_tilings, run_seconds
 from nst.errors import (
     ExitCode,
     FullError,

@@ -4,15 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from nst.engine.budget import ScaleForecast, host_memory
 from nst.engine.devices import Device, is_out_of_memory
 from nst.engine.evaluation import Evaluation
-from nst.engine.forecast import (
-    ScaleForecast,
-    choose_tilings,
-    host_memory,
-    run_seconds,
-    smaller_tilings,
-)
+from nst.engine.forecast import choose_tilings, run_seconds, smaller_tilings
 from nst.engine.precision import Precision
 from nst.engine.scales import last_rounds, scale_factors, scale_iterations
 from nst.engine.step import Position, Step

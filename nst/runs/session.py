@@ -7,10 +7,10 @@ import tensorflow as tf
 
 import nst_utils
 from nst.engine import precision
+from nst.engine.budget import host_memory
 from nst.engine.devices import Device, find_device, is_out_of_memory
-from nst.engine.forecast import host_memory
 from nst.engine.precision import Precision
-from nst.engine.tile_graph import TileGraphs
+from nst.engine.tile_graphs import TileGraphs
 from nst.errors import MemoryLimitError
 from nst.runs import precision_cache
 from nst.settings import Settings

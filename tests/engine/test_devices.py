@@ -245,7 +245,7 @@ def card(monkeypatch, memory, model="Made up"):
 
 def test_the_plan_is_made_for_the_card(nst, monkeypatch):
     command = ("--image_size", "8000x6000", "--alpha", 0, "--precision", "float32", "--dry_run")
-    monkeypatch.setattr("nst.engine.forecast.free_memory", lambda: 256 * 10**9)
+    monkeypatch.setattr("nst.engine.budget.free_memory", lambda: 256 * 10**9)
     on_host = nst(*command)
     assert "Plan      the whole picture at once" in on_host.err
     with card(monkeypatch, Memory(8e9, 7.5e9)):
@@ -259,7 +259,7 @@ def test_the_plan_is_made_for_the_card(nst, monkeypatch):
     assert "of memory on the GPU, the budget is 0.6G" in small.err
     assert "--device cpu" in small.err
     with card(monkeypatch, Memory(80e9, 79e9)):
-        monkeypatch.setattr("nst.engine.forecast.free_memory", lambda: 2 * 10**9)
+        monkeypatch.setattr("nst.engine.budget.free_memory", lambda: 2 * 10**9)
         refused = nst(*command)
     assert refused.code == 6
     assert "of the host's memory beside the GPU" in refused.err

@@ -9,17 +9,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nst.engine import forecast, tiling
+from nst.engine import budget, forecast, tiling
 from nst.engine.borders import border_width
+from nst.engine.budget import USED_SHARE
 from nst.engine.evaluation import DTYPES
-from nst.engine.forecast import (
-    CUTS,
-    TILE_SIZES,
-    USED_SHARE,
-    choose_tilings,
-    run_seconds,
-    smaller_tilings,
-)
+from nst.engine.forecast import CUTS, TILE_SIZES, choose_tilings, run_seconds, smaller_tilings
 from nst.engine.memory import UNKNOWN, Memory
 from nst.engine.scales import scale_factors
 from nst.engine.tiling import WHOLE, Tiling, grid
@@ -63,7 +57,7 @@ def process(monkeypatch):
     process = SimpleNamespace(memory_info=lambda: information)
     monkeypatch.setattr(forecast, "resident_before", lambda: RESIDENT)
     monkeypatch.setattr(forecast.psutil, "Process", lambda: process)
-    monkeypatch.setattr(forecast, "memory_limit", lambda: None)
+    monkeypatch.setattr(budget, "memory_limit", lambda: None)
 
 
 def choose(options, size, styles=(), dtype="float32", **keywords):
@@ -117,8 +111,8 @@ def test_a_choice_keeps_to_the_budget_and_the_tile_size(
 @given(OPTIONS, SIZES, STYLES, st.lists(BUDGETS, min_size=2, max_size=5), DTYPE)
 def test_more_memory_is_never_slower(options, size, styles, budgets, dtype):
     slowest = math.inf
-    for budget in sorted(budgets):
-        operations = operations_of(choose({**options, "max_memory": budget}, size, styles, dtype))
+    for most in sorted(budgets):
+        operations = operations_of(choose({**options, "max_memory": most}, size, styles, dtype))
         assert operations <= slowest
         slowest = operations
 
@@ -217,26 +211,26 @@ def test_no_list_of_tiles_is_made_to_choose(monkeypatch, tile_size):
 
 def test_without_a_limit_the_free_memory_is_the_budget(monkeypatch):
     size = (6000, 6000)
-    monkeypatch.setattr(forecast, "free_memory", lambda: 10**13)
+    monkeypatch.setattr(budget, "free_memory", lambda: 10**13)
     (scale,) = choose({}, size)
     assert scale.tiling == WHOLE
-    monkeypatch.setattr(forecast, "free_memory", lambda: 20 * 10**9)
+    monkeypatch.setattr(budget, "free_memory", lambda: 20 * 10**9)
     for share in (1.0, 0.5):
         (scale,) = choose({}, size, share=share)
         assert scale.tiling != WHOLE
         assert scale.memory <= RESIDENT + share * 20e9
-    monkeypatch.setattr(forecast, "free_memory", lambda: 0)
+    monkeypatch.setattr(budget, "free_memory", lambda: 0)
     assert choose({}, size) is None
 
 
 def test_an_earlier_tiling_is_taken_again_where_it_fits(monkeypatch):
     size, earlier = (600, 800), Tiling((("pool2", 64), (None, 128)))
-    monkeypatch.setattr(forecast, "free_memory", lambda: 10**13)
+    monkeypatch.setattr(budget, "free_memory", lambda: 10**13)
     (scale,) = choose({}, size)
     assert scale.tiling == WHOLE
     (scale,) = choose({}, size, earlier=[earlier])
     assert scale.tiling == earlier
-    monkeypatch.setattr(forecast, "free_memory", lambda: 3 * 10**9)
+    monkeypatch.setattr(budget, "free_memory", lambda: 3 * 10**9)
     (scale,) = choose({}, (3000, 3000), earlier=[WHOLE])
     assert scale.tiling != WHOLE
     # A limit that was given is the one that the earlier tiling was chosen for.
@@ -247,8 +241,8 @@ def test_an_earlier_tiling_is_taken_again_where_it_fits(monkeypatch):
 def limited(monkeypatch, unused, name="ulimit -v"):
     """Let some bytes of a limit of 20 GB be unused, in a machine with far more."""
     limit = MemoryLimit(20 * 10**9, unused, name)
-    monkeypatch.setattr(forecast, "memory_limit", lambda: limit)
-    monkeypatch.setattr(forecast, "free_memory", lambda: max(0, limit.left))
+    monkeypatch.setattr(budget, "memory_limit", lambda: limit)
+    monkeypatch.setattr(budget, "free_memory", lambda: max(0, limit.left))
 
 
 @pytest.mark.parametrize("options", [{}, {"max_memory": "100G"}])
@@ -301,7 +295,7 @@ def free_card(size, free=0.95):
 @pytest.fixture
 def host(monkeypatch):
     """Set the free memory of the host, in bytes."""
-    return lambda size: monkeypatch.setattr(forecast, "free_memory", lambda: size)
+    return lambda size: monkeypatch.setattr(budget, "free_memory", lambda: size)
 
 
 @several

@@ -12,15 +12,9 @@ from hypothesis import strategies as st
 
 from nst.api import build_objective
 from nst.engine.evaluation import Evaluation
-from nst.engine.optimizers import (
-    FEWEST_PAIRS,
-    IMAGE_BYTES,
-    LBFGS,
-    MOST_PAIRS,
-    Adam,
-    optimizer_class,
-    pairs_kept,
-)
+from nst.engine.lbfgs import FEWEST_PAIRS, LBFGS, MOST_PAIRS, pairs_kept
+from nst.engine.optimizers import Adam, optimizer_class
+from nst.engine.pixels import IMAGE_BYTES
 from nst.engine.tiling import WHOLE
 from nst.settings import OPTIMIZERS, Settings
 from nst_utils import build_graphs, transfer_style

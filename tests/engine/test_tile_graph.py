@@ -6,7 +6,7 @@ import pytest
 from nst.engine import tile_graph
 from nst.engine.inputs import TransferInputs
 from nst.engine.objective import Objective
-from nst.engine.tile_graph import TileGraphs
+from nst.engine.tile_graphs import TileGraphs
 from nst.engine.tiling import WHOLE, Tiling
 from nst.settings import Settings
 from nst_utils import VGG, TotalCost

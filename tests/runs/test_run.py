@@ -2,7 +2,7 @@
 
 import pytest
 
-from nst.engine.forecast import ScaleForecast
+from nst.engine.budget import ScaleForecast
 from nst.engine.tiling import WHOLE, Tiling
 from nst.runs.run import describe_forecasts
 from nst.settings import Settings
