@@ -207,8 +207,8 @@ def load_tensorflow(command: Command) -> None:
     if "tensorflow" not in sys.modules:
         limits.check_loading(threads)
         limits.save_address_space()
-        if sys.stderr.isatty():
-            command.progress.say("Loading TensorFlow ...")
+    if sys.stderr.isatty():
+        command.progress.say("Loading TensorFlow ...")
     # Without Keras, which brings Matplotlib along, TensorFlow is there in two thirds of the time.
     lean = lean_import("tensorflow", without=("keras.src", "scipy.sparse", "h5py"))
     with lean, contextlib.nullcontext() if command.verbose else last_words(loading_crash()):

@@ -42,12 +42,12 @@ def baseline(network: weights.Weights, inputs: TransferInputs) -> Iterator[np.nd
     assert inputs.content is not None
     evaluate = plain(network, inputs.content, inputs.styles[0])
     optimizer = Adam(settings.learning_rate)
-    image = nst_utils.start_image(inputs, network.mean, settings)
+    image = tf.constant(nst_utils.start_image(inputs, network.mean, settings))
     state = optimizer.init(image)
     while True:
-        yield image
-        cost, gradient = (part.numpy() for part in evaluate(tf.constant(image)))
-        image, state = optimizer.step(image, float(cost), gradient, state)
+        yield image.numpy()
+        cost, gradient = evaluate(image)
+        image, state = optimizer.step(image, cost, gradient, state)
 
 
 def variant(name: str, network: weights.Weights, inputs: TransferInputs) -> Iterator[np.ndarray]:
