@@ -55,8 +55,8 @@ class Curvature(NamedTuple):
     """Pairs, and their products over all pixels.
 
     kept: how many pairs count, int32. remembered: pairs ever added, int64: the newest has this
-    number; number n is in slot n modulo the number of slots. moved, change: (slots, values of an
-    image) float32, written in place: see SPARE.
+    number; number n is in slot n - 1 modulo the number of slots. moved, change: (slots, values of
+    an image) float32, written in place: see SPARE. Slots that were never written are not read.
     """
 
     kept: tf.Tensor
@@ -73,8 +73,9 @@ class Curvature(NamedTuple):
         return cls(
             tf.constant(0),
             tf.constant(0, tf.int64),
-            tf.zeros((slots, values)),
-            tf.zeros((slots, values)),
+            # Memory that is not written is not taken.
+            tf.raw_ops.Empty(shape=(slots, values), dtype=tf.float32),
+            tf.raw_ops.Empty(shape=(slots, values), dtype=tf.float32),
             Products(square, square, tf.zeros((slots,), tf.float64)),
         )
 
@@ -91,14 +92,15 @@ class Curvature(NamedTuple):
         curvature = cls.empty(memory, values)
         first = remembered - len(pairs)
         curvature = curvature._replace(remembered=tf.constant(first, tf.int64))
+        if first:  # slots before these count as written
+            zeros = [tf.zeros_like(part) for part in (curvature.moved, curvature.change)]
+            curvature = curvature._replace(moved=zeros[0], change=zeros[1])
         for number in range(len(pairs)):
             moved, change = map(tf.constant, pairs[number])
             curvature = curvature._write(moved, change)
             if products is None:
                 row = tf.reshape(change, (1, -1))
-                along_moved = _products(row, curvature.moved)[0]
-                along_change = _products(row, curvature.change)[0]
-                curvature = curvature._measure(along_moved, along_change, moved)
+                curvature = curvature._measure(*curvature._along(row), moved)
             curvature = curvature._replace(remembered=curvature.remembered + 1)
         curvature = curvature._replace(kept=tf.constant(len(pairs)))
         if products is None:
@@ -114,7 +116,7 @@ class Curvature(NamedTuple):
 
     def pair(self, number: int) -> tuple[tf.Tensor, tf.Tensor]:
         """The pair of a number, (values,) each; raises OverwrittenError."""
-        slot = number % len(self.moved)
+        slot = (number - 1) % len(self.moved)
         moved, change = self.moved[slot], self.change[slot]
         square = float(tf.tensordot(moved, moved, 1))
         if not math.isclose(square, float(self.products.moved[slot]), rel_tol=1e-3):
@@ -140,10 +142,10 @@ class Curvature(NamedTuple):
         """
         curvature = self._write(moved, change)
         row = tf.reshape(gradient, (1, -1))
-        vectors = tf.concat([tf.reshape(change, (1, -1)), row], axis=0)
-        along_moved = _products(vectors, curvature.moved)  # (2, slots)
-        along_change = _products(vectors, curvature.change)
-        curvature = curvature._measure(along_moved[0], along_change[0], moved)
+        written = curvature._written()
+        along_gradient = curvature._along(row)
+        along_pair = curvature._along(tf.reshape(change, (1, -1)))
+        curvature = curvature._measure(*along_pair, moved)
         slot = curvature._slot(curvature.remembered + 1)
         products = curvature.products
         grows = _is_curved(
@@ -154,14 +156,15 @@ class Curvature(NamedTuple):
             kept=tf.minimum(self.kept + tf.cast(grows, tf.int32), self._slots - SPARE),
         )
         of_moved, of_change, scale, any_curved = curvature._coefficients(
-            along_moved[1], along_change[1], tf.reshape(free, (-1,))
+            *along_gradient, tf.reshape(free, (-1,))
         )
         product = tf.cast(scale, tf.float32) * row
-        product += tf.matmul(of_moved, curvature.moved) + tf.matmul(of_change, curvature.change)
+        for factors, pairs in zip((of_moved, of_change), written):
+            product += tf.matmul(factors[:, : tf.shape(pairs)[0]], pairs)
         return curvature, tf.reshape(product, tf.shape(gradient)), any_curved
 
     def _slot(self, number: tf.Tensor) -> tf.Tensor:
-        return tf.cast(number % tf.cast(self._slots, tf.int64), tf.int32)
+        return tf.cast((number - 1) % tf.cast(self._slots, tf.int64), tf.int32)
 
     def _write(self, moved: tf.Tensor, change: tf.Tensor) -> Curvature:
         """Put a pair in the slot after the newest, in place: a copy would take longer than all."""
@@ -171,6 +174,21 @@ class Curvature(NamedTuple):
             for pairs, values in ((self.moved, moved), (self.change, change))
         )
         return self._replace(moved=moved, change=change)
+
+    def _written(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """Changes of the image and of the gradient in the slots that were ever written.
+
+        The one after the newest pair is among them: between ``_write`` and the next number.
+        """
+        count = tf.minimum(tf.cast(self.remembered, tf.int32) + 1, self._slots)
+        return self.moved[:count], self.change[:count]
+
+    def _along(self, row: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Products over pixels of (1, values) with all pairs, (slots,) float64 each."""
+        products = [_products(row, pairs)[0] for pairs in self._written()]
+        missing = self._slots - tf.size(products[0])
+        along_moved, along_change = (tf.pad(product, [[0, missing]]) for product in products)
+        return along_moved, along_change
 
     def _measure(
         self, along_moved: tf.Tensor, along_change: tf.Tensor, moved: tf.Tensor

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nst.api import build_objective
+from nst.engine.curvature import OverwrittenError
 from nst.engine.evaluation import Evaluation
 from nst.engine.lbfgs import FEWEST_PAIRS, LBFGS, MOST_PAIRS, pairs_kept
 from nst.engine.optimizers import Adam, optimizer_class
@@ -177,9 +178,26 @@ def test_a_step_changes_nothing_that_it_was_given(optimizer):
         _, gradient = function(image)
         before = pickle.dumps((image, gradient, state.saved()))
         following, after = optimizer.step(image, function(image)[0], gradient, state)
-        optimizer.step(following, *function(following.numpy()), after)
         assert pickle.dumps((image, gradient, state.saved())) == before
         image, state = following.numpy(), after
+
+
+def test_a_state_that_was_written_over_is_not_saved():
+    """An older state of L-BFGS is refused, never saved with the pairs of later ones."""
+    optimizer, function = LBFGS(3), flat(valley)
+    image = np.random.default_rng(0).uniform(0, 255, (4, 4, 3)).astype(np.float32)
+    state, states = optimizer.init(image), []
+    for _ in range(12):
+        image, state = judged(optimizer, function, image, state)
+        states.append(state)
+    for state in states[-2:]:  # the last one, and the one before
+        pickle.dumps(state.saved())
+        state.check()
+    assert int(states[-6].curvature.kept) == 3
+    with pytest.raises(OverwrittenError, match="two more steps"):
+        states[-6].check()
+    with pytest.raises(OverwrittenError):
+        pickle.dumps(states[-6].saved())
 
 
 def array_bytes(value):
