@@ -100,7 +100,8 @@ class Curvature(NamedTuple):
             curvature = curvature._write(moved, change)
             if products is None:
                 row = tf.reshape(change, (1, -1))
-                curvature = curvature._measure(*curvature._along(row), moved)
+                line = tf.reshape(moved, (1, -1))
+                curvature = curvature._measure(*curvature._along(row), line)
             curvature = curvature._replace(remembered=curvature.remembered + 1)
         curvature = curvature._replace(kept=tf.constant(len(pairs)))
         if products is None:
@@ -144,9 +145,10 @@ class Curvature(NamedTuple):
         row = tf.reshape(gradient, (1, -1))
         written = curvature._written()
         along_gradient = curvature._along(row)
-        along_pair = curvature._along(tf.reshape(change, (1, -1)))
-        curvature = curvature._measure(*along_pair, moved)
         slot = curvature._slot(curvature.remembered + 1)
+        # The rows that were written, rather than what was: its memory is free by now.
+        newest = curvature.moved[slot : slot + 1]
+        curvature = curvature._measure(*curvature._along(curvature.change[slot : slot + 1]), newest)
         products = curvature.products
         grows = _is_curved(
             products.moved_change[slot, slot], products.moved[slot], products.changes[slot, slot]
@@ -193,13 +195,15 @@ class Curvature(NamedTuple):
     def _measure(
         self, along_moved: tf.Tensor, along_change: tf.Tensor, moved: tf.Tensor
     ) -> Curvature:
-        """Take the products of the change that was written last, (slots,), with all of them."""
+        """Take the products of the change that was written last, (slots,), with all of them.
+
+        moved: (1, values), that belongs to it.
+        """
         slot = self._slot(self.remembered + 1)
         here = tf.one_hot(slot, self._slots, dtype=tf.float64) > 0  # (slots,)
         row, column = here[:, tf.newaxis], here[tf.newaxis]
         moved_change, changes, squares = self.products
-        line = tf.reshape(moved, (1, -1))
-        square = _products(line, line)[0, 0]
+        square = _products(moved, moved)[0, 0]
         products = Products(
             tf.where(column, along_moved[:, tf.newaxis], moved_change),
             tf.where(row, along_change, tf.where(column, along_change[:, tf.newaxis], changes)),

@@ -192,7 +192,9 @@ class LBFGS:
         curvature, product, is_curved = state.curvature.add(
             image - state.image, gradient - state.gradient, masked, free
         )
-        direction = tf.where(is_curved, tf.where(free, -product, 0.0), self._steepest(masked))
+        direction = tf.cond(
+            is_curved, lambda: tf.where(free, -product, 0.0), lambda: self._steepest(masked)
+        )
         return LBFGSState(
             tf.constant(True),
             image,
@@ -214,8 +216,11 @@ class LBFGS:
         shorter = tf.where(can_fit, tf.clip_by_value(best, 0.1, 0.5), 0.5)
         rejected = state.rejected + 1
         forgets = tf.equal(rejected, MOST_REJECTED) & (state.curvature.kept > 0)
-        steepest = self._steepest(tf.where(self._free(state.image, gradient), gradient, 0.0))
-        direction = tf.where(forgets, steepest, state.direction)
+        direction = tf.cond(
+            forgets,
+            lambda: self._steepest(tf.where(self._free(state.image, gradient), gradient, 0.0)),
+            lambda: state.direction,
+        )
         return LBFGSState(
             tf.constant(False),
             state.image,
