@@ -9,10 +9,9 @@ tiles stays on the host, and passes through the card part by part.
 """
 
 import functools
-import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import psutil
 
@@ -147,12 +146,18 @@ def run_seconds(forecasts: Sequence[ScaleForecast], settings: Settings, rate: fl
 
 @dataclass(frozen=True)
 class _StageForecast:
-    """kept: bytes held for the run or the evaluation. peak: bytes while a tile is evaluated."""
+    """What one stage takes.
+
+    tiles: of the picture. kept: bytes held for the run or the evaluation. peak: bytes while a tile
+    of the picture or of a style is evaluated. operations: of an evaluation of the picture.
+    style_operations: of an evaluation of all styles.
+    """
 
     tiles: int
     kept: float
     peak: float
     operations: float
+    style_operations: float
 
 
 @dataclass(frozen=True)
@@ -169,6 +174,9 @@ class _Scale:
     styles: tuple[Size, ...]
     workers: int
     on_card: bool
+    _forecasts: dict[Tiling, ScaleForecast] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def fastest(self, budget: Budget, below: bool = False) -> ScaleForecast:
         """The tiling within a budget that takes the fewest operations.
@@ -193,63 +201,84 @@ class _Scale:
         )
 
     def forecast(self, tiling: Tiling) -> ScaleForecast:
-        """Memory and work of a tiling."""
-        settings = self.settings
-        layers = layers_up_to(self.network, settings.used_layers)
-        border = 2 * border_width(settings.padding, layers)
-        stages = tiling.stages(layers)
-        pictures = [
-            (height + border, width + border) for height, width in (self.size, *self.styles)
-        ]
-        content, *of_styles = (self._stages(stages, picture, tiling) for picture in pictures)
-        styles = list(itertools.chain.from_iterable(of_styles))
+        """Memory and work of a tiling, computed once for each."""
+        if tiling not in self._forecasts:
+            self._forecasts[tiling] = self._forecast(tiling)
+        return self._forecasts[tiling]
+
+    def _forecast(self, tiling: Tiling) -> ScaleForecast:
+        tilings = tiling.stages(self._layers)
+        stages = self._stages(tilings, tiling.keep_content)
         preparation = 0.0
-        if settings.style_loss == NEIGHBOURS:
-            preparation = self._search_operations(sum(stage.operations for stage in styles))
+        if self.settings.style_loss == NEIGHBOURS:
+            preparation = self._search_operations(sum(stage.style_operations for stage in stages))
         operations = sum(
             stage.operations / stage.tiles * math.ceil(stage.tiles / self.workers)
-            for stage in content
+            for stage in stages
         )
-        tile = max(stage.peak for stage in (*content, *styles))
-        kept = sum(stage.kept for stage in content)
-        memory, host = self._host_bytes(kept) + tile, None
+        tile = max(stage.peak for stage in stages)
+        kept = sum(stage.kept for stage in stages)
+        memory, host = self._host_bytes + kept + tile, None
         if self.on_card:
             host = memory - tile
-            memory = self._card_bytes(kept, whole=tiling == WHOLE) + tile
+            memory = self._card_bytes + tile
+            if tiling == WHOLE:
+                memory += self._card_whole_bytes + kept
         return ScaleForecast(
             tiling=tiling,
             size=self.size,
-            tiles=tuple(stage.tiles for stage in content),
-            halo=halo(stages[0].layers) if content[0].tiles > 1 else 0,
+            tiles=tuple(stage.tiles for stage in stages),
+            halo=halo(tilings[0].layers) if stages[0].tiles > 1 else 0,
             memory=memory,
             operations=operations,
             preparation=preparation,
             host_memory=host,
         )
 
-    def _host_bytes(self, kept: float) -> float:
-        """Bytes on the host, but for the activations of a tile. kept: of ``_StageForecast``."""
+    @functools.cached_property
+    def _layers(self) -> tuple[str, ...]:
+        return tuple(layers_up_to(self.network, self.settings.used_layers))
+
+    @functools.cached_property
+    def _content_layers(self) -> tuple[str, ...]:
+        return tuple(layer for layer, _ in self.settings.used_content_layers)
+
+    @functools.cached_property
+    def _pictures(self) -> tuple[Size, ...]:
+        """The sizes of the picture and of the styles, with their borders."""
+        border = 2 * border_width(self.settings.padding, self._layers)
+        return tuple(
+            (height + border, width + border) for height, width in (self.size, *self.styles)
+        )
+
+    @functools.cached_property
+    def _host_bytes(self) -> float:
+        """Bytes on the host, but for what depends on the tiling."""
         settings, pixels = self.settings, math.prod(self.size)
         memory = resident_before() + FIXED_BYTES + PICTURE_BYTES * pixels
         memory += optimizer_class(settings.optimizer).state_bytes(self.size)
         if settings.preserve_colors != "none":
             memory += COLOUR_BYTES * pixels
         memory += STYLE_BYTES * sum(map(math.prod, self.styles))
-        memory += self._guide_bytes() + kept
+        memory += self._guide_bytes()
         if settings.style_loss == NEIGHBOURS:
             memory += IMAGE_BYTES * pixels  # the anchor
             memory += self._target_bytes() + self._feature_bytes()
         return memory
 
-    def _card_bytes(self, kept: float, whole: bool) -> float:
-        """Bytes on the card, but for the activations of a tile. whole: not evaluated by tiles."""
+    @functools.cached_property
+    def _card_bytes(self) -> float:
+        """Bytes on the card, but for what depends on the tiling."""
         memory = CARD_FIXED_BYTES + CARD_PICTURE_BYTES * math.prod(self.size)
         memory += optimizer_class(self.settings.optimizer).state_bytes(self.size)
         if self.settings.style_loss == NEIGHBOURS:
             memory += self._feature_bytes()
-        if not whole:
-            return memory
-        memory += CARD_WHOLE_BYTES * math.prod(self.size) + self._guide_bytes() + kept
+        return memory
+
+    @functools.cached_property
+    def _card_whole_bytes(self) -> float:
+        """Bytes on the card in addition, for a picture evaluated as a whole."""
+        memory = CARD_WHOLE_BYTES * math.prod(self.size) + self._guide_bytes()
         if self.settings.style_loss == NEIGHBOURS:
             memory += self._target_bytes()
         return memory
@@ -258,55 +287,77 @@ class _Scale:
         return GUIDE_BYTES * len(self.settings.content_mask or ()) * math.prod(self.size)
 
     def _target_bytes(self) -> float:
-        """Of ``neighbours``."""
+        """Targets of ``neighbours``."""
         return ITEM[self.dtype] * target_values(self.network) * math.prod(self.size)
 
     def _feature_bytes(self) -> float:
         """Features of the style and of one turn, while the targets are looked for."""
         item = ITEM[self.dtype]
         features = MOST_FEATURES * hypercolumn_values(self.network)
-        turn = item * target_values(self.network) * max(map(math.prod, self.styles))
+        turn = item * target_values(self.network) * max(map(math.prod, self.styles), default=0)
         # Directions and matrix are kept, and made from float32.
         return turn + (2 * item + 8) * features
 
-    def _search_operations(self, of_styles: float) -> float:
-        """of_styles: evaluations of the styles. Of the scale and of a round about the same."""
+    def _search_operations(self, style_operations: float) -> float:
+        """Operations of the search of ``neighbours``; about as many in a round of the last pass.
+
+        style_operations: of an evaluation of all styles.
+        """
         places = math.prod(self.size) / FINE**2
         features = min(MOST_FEATURES, TURNS * sum(map(math.prod, self.styles)) / FINE**2)
-        return 2 * places * features * hypercolumn_values(self.network) + TURNS * of_styles / 2
+        search = 2 * places * features * hypercolumn_values(self.network)
+        return search + TURNS * style_operations / 2
 
-    def _stages(
-        self, stages: Sequence[StageTiling], size: Size, tiling: Tiling
-    ) -> list[_StageForecast]:
-        content_layers = tuple(layer for layer, _ in self.settings.used_content_layers)
-        item = ITEM[self.dtype]
-        forecasts = []
-        depth = 3
-        for number, stage in enumerate(stages):
-            cell = _cell_work(stage.layers, depth, content_layers)
-            depth = channels(stage.layers[-1])
-            cells = math.prod(stage.map_size(size))
-            rows, columns = stage.span_totals(size)
-            tiles = rows.spans * columns.spans
-            is_last = number + 1 == len(stages)
-            kept = 0.0
-            if tiling.keep_content or number:
-                kept += item * cell.content * cells
-            if not is_last:  # the map of the next stage, and the gradient with respect to it
-                kept += (item + GRADIENT_ITEM[self.dtype]) * cell.last * cells
-            once = tiles == 1 and is_last
-            operations = (2 if once else 3) * cell.operations
-            if not (tiling.keep_content or number or once):
-                operations += 2 * cell.content_operations
-            forecasts.append(
-                _StageForecast(
-                    tiles=tiles,
-                    kept=kept,
-                    peak=PEAK[self.dtype] * item * cell.activations * rows.most * columns.most,
-                    operations=operations * rows.total * columns.total,
-                )
+    def _stages(self, stages: Sequence[StageTiling], keep_content: bool) -> list[_StageForecast]:
+        depths = [3, *(channels(stage.layers[-1]) for stage in stages)]
+        return [
+            _stage_forecast(
+                stage,
+                depths[number],
+                self._pictures,
+                self._content_layers,
+                self.dtype,
+                keep_content or number > 0,
+                number + 1 == len(stages),
             )
-        return forecasts
+            for number, stage in enumerate(stages)
+        ]
+
+
+@functools.lru_cache(maxsize=4096)
+def _stage_forecast(
+    stage: StageTiling,
+    depth: int,
+    pictures: tuple[Size, ...],
+    content_layers: tuple[str, ...],
+    dtype: str,
+    keeps_content: bool,
+    is_last: bool,
+) -> _StageForecast:
+    """What one stage takes.
+
+    depth: channels of the map that it reads. pictures: sizes of the picture and of the styles, with
+    their borders. keeps_content: whether the content's activations are kept for all tiles.
+    """
+    cell = _cell_work(stage.layers, depth, content_layers)
+    item = ITEM[dtype]
+    tiles, peaks, operations = [], [], []
+    for size in pictures:
+        rows, columns = stage.span_totals(size)
+        tiles.append(rows.spans * columns.spans)
+        peaks.append(PEAK[dtype] * item * cell.activations * rows.most * columns.most)
+        once = tiles[-1] == 1 and is_last
+        passes = (2 if once else 3) * cell.operations
+        if not (keeps_content or once):
+            passes += 2 * cell.content_operations
+        operations.append(passes * rows.total * columns.total)
+    cells = math.prod(stage.map_size(pictures[0]))
+    kept = 0.0
+    if keeps_content:
+        kept += item * cell.content * cells
+    if not is_last:  # the map of the next stage, and the gradient with respect to it
+        kept += (item + GRADIENT_ITEM[dtype]) * cell.last * cells
+    return _StageForecast(tiles[0], kept, max(peaks), operations[0], sum(operations[1:]))
 
 
 @dataclass(frozen=True)
@@ -351,9 +402,13 @@ def _scales(
     workers: int,
     on_card: bool,
 ) -> list[_Scale]:
-    """The scales of a job; arguments as of ``choose_tilings``."""
-    return [
-        _Scale(
+    """The scales of a job; arguments as of ``choose_tilings``.
+
+    Those of one size are one object, which computes each forecast once.
+    """
+    factors = scale_factors(settings, size)
+    scales = {
+        factor: _Scale(
             settings,
             network,
             dtype,
@@ -362,8 +417,9 @@ def _scales(
             workers,
             on_card,
         )
-        for factor in scale_factors(settings, size)
-    ]
+        for factor in set(factors)
+    }
+    return [scales[factor] for factor in factors]
 
 
 def _tilings(settings: Settings, below: bool = False) -> Iterator[Tiling]:
