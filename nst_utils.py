@@ -461,9 +461,10 @@ def start_image(
 # --- The optimizer and the loop ----------------------------------------------------------------
 
 
-# Of the first step with the style loss ``neighbours``, at a scale and in the last pass, as
-# LBFGS.first: longer ones leave noise, or are rejected.
-FIRST_STEPS = (0.02, 0.004)
+# ``LBFGS.first`` with the style loss ``neighbours``: longer first steps leave noise, or are
+# rejected.
+FIRST_OF_SCALE = 0.02
+FIRST_OF_LAST_PASS = 0.004
 
 
 def build_optimizer(
@@ -472,7 +473,7 @@ def build_optimizer(
     """Return the optimizer of ``settings`` for images of ``size``, (height, width)."""
     optimizer = optimizer_class(settings.optimizer).create(settings, size)
     if settings.style_loss == NEIGHBOURS and isinstance(optimizer, LBFGS):
-        optimizer = replace(optimizer, first=FIRST_STEPS[last_pass])
+        optimizer = replace(optimizer, first=FIRST_OF_LAST_PASS if last_pass else FIRST_OF_SCALE)
     return optimizer
 
 
