@@ -1,7 +1,7 @@
 """What L-BFGS knows of the curvature of J: pairs of changes, and their products.
 
-H, the inverse of the Hessian, in the compact form of Byrd, Nocedal and Schnabel 1994
-(Representations of quasi-Newton matrices, equation 3.1), which reads each pair twice a step:
+H approximates the inverse of the Hessian, in the compact form of Byrd, Nocedal and Schnabel 1994
+(Representations of quasi-Newton matrices, equation 3.1). It reads each pair twice a step:
 
     H = g I + [S  g Y] [[R^-T (D + g Y^T Y) R^-1, -R^-T], [-R^-1, 0]] [S  g Y]^T
 
@@ -23,15 +23,15 @@ else:
     from nst.engine.lazy_tensorflow import tf
 
 LEAST_CURVATURE = 1e-6  # smallest cosine between the two arrays of a pair that is kept
-# A state is saved while the next step is made, whose pair must not be written over one of it.
+# Slots beyond the pairs in use: a state is saved while the next step writes its pair.
 SPARE = 1
-GATHERED = 1 << 18  # fixed pixels whose part in the products is measured at once
+GATHERED = 1 << 18  # values at a bound that are gathered at a time, to need little memory
 
 Pair = tuple[np.ndarray, np.ndarray]
 
 
 class OverwrittenError(Exception):
-    """A pair of a state was written over by later steps."""
+    """Later steps have written over a pair of a state."""
 
 
 def pair_bytes(memory: int, size: tuple[int, int]) -> float:
@@ -40,10 +40,10 @@ def pair_bytes(memory: int, size: tuple[int, int]) -> float:
 
 
 class Products(NamedTuple):
-    """Products of the pairs over pixels, float64, by slot.
+    """Products of the pairs, summed over pixels, float64; i and j are slots.
 
-    moved_change: (slots, slots), s_i^T y_j where pair j is no older than i. changes: (slots,
-    slots), y_i^T y_j. moved: (slots,), s_i^T s_i.
+    moved_change: (slots, slots), s_i^T y_j, only where pair j is no older than pair i. changes:
+    (slots, slots), y_i^T y_j. moved: (slots,), s_i^T s_i.
     """
 
     moved_change: tf.Tensor
@@ -54,9 +54,10 @@ class Products(NamedTuple):
 class Curvature(NamedTuple):
     """Pairs, and their products over all pixels.
 
-    kept: how many pairs count, int32. remembered: pairs ever added, int64: the newest has this
-    number; number n is in slot n - 1 modulo the number of slots. moved, change: (slots, values of
-    an image) float32, written in place: see SPARE. Slots that were never written are not read.
+    kept: how many pairs are used, int32. remembered: how many pairs were ever added, int64, which
+    is also the number of the newest; pair n is in slot n - 1 modulo the number of slots. moved,
+    change: (slots, values of an image) float32, written in place (see SPARE). Slots that were never
+    written are not read.
     """
 
     kept: tf.Tensor
@@ -67,7 +68,7 @@ class Curvature(NamedTuple):
 
     @classmethod
     def empty(cls, memory: int, values: int | tf.Tensor) -> Curvature:
-        """No pairs, with room for ``memory`` of images with so many values."""
+        """No pairs yet, but room for ``memory`` pairs of images of so many values."""
         slots = memory + SPARE
         square = tf.zeros((slots, slots), tf.float64)
         return cls(
@@ -88,7 +89,10 @@ class Curvature(NamedTuple):
         remembered: int,
         products: np.ndarray | None,
     ) -> Curvature:
-        """Pairs that were saved, the oldest first; products: of ``saved_products``, if saved."""
+        """The curvature of saved pairs, the oldest first.
+
+        products: what ``saved_products`` returned; None if it was not saved.
+        """
         curvature = cls.empty(memory, values)
         first = remembered - len(pairs)
         curvature = curvature._replace(remembered=tf.constant(first, tf.int64))
@@ -115,7 +119,7 @@ class Curvature(NamedTuple):
             self.pair(number)
 
     def pair(self, number: int) -> tuple[tf.Tensor, tf.Tensor]:
-        """The pair of a number, (values,) each; raises OverwrittenError."""
+        """Return pair ``number``, (values,) each; raise OverwrittenError if it is lost."""
         slot = (number - 1) % len(self.moved)
         moved, change = self.moved[slot], self.change[slot]
         square = float(tf.tensordot(moved, moved, 1))
@@ -134,11 +138,11 @@ class Curvature(NamedTuple):
     def add(
         self, moved: tf.Tensor, change: tf.Tensor, gradient: tf.Tensor, free: tf.Tensor
     ) -> tuple[Curvature, tf.Tensor, tf.Tensor]:
-        """Add a pair; return the new pairs, and H times a gradient, among the free pixels.
+        """Add a pair; return the new pairs, H times a gradient, and whether any pair was used.
 
-        gradient: 0 but where ``free``, a bool for each value of the image. The third is whether
-        there is any curvature there; if not, H is 1. A pair that does not curve upwards by more
-        than rounding is not kept, and not used where it does not so among the free pixels.
+        free: a bool for each value of the image; H is that of the free ones. gradient: 0 where not
+        free. A pair is kept if it curves upwards by more than rounding over all values, and used if
+        it does so over the free ones. H is 1 if no pair is used.
         """
         curvature = self._write(moved, change)
         row = tf.reshape(gradient, (1, -1))
@@ -155,19 +159,19 @@ class Curvature(NamedTuple):
             remembered=self.remembered + tf.cast(grows, tf.int64),
             kept=tf.minimum(self.kept + tf.cast(grows, tf.int32), self._slots - SPARE),
         )
-        of_moved, of_change, scale, any_curved = curvature._coefficients(
+        moved_factors, change_factors, scale, any_used = curvature._coefficients(
             *along_gradient, tf.reshape(free, (-1,))
         )
         product = tf.cast(scale, tf.float32) * row
-        for factors, pairs in zip((of_moved, of_change), written):
+        for factors, pairs in zip((moved_factors, change_factors), written):
             product += tf.matmul(factors[:, : tf.shape(pairs)[0]], pairs)
-        return curvature, tf.reshape(product, tf.shape(gradient)), any_curved
+        return curvature, tf.reshape(product, tf.shape(gradient)), any_used
 
     def _slot(self, number: tf.Tensor) -> tf.Tensor:
         return tf.cast((number - 1) % tf.cast(self._slots, tf.int64), tf.int32)
 
     def _write(self, moved: tf.Tensor, change: tf.Tensor) -> Curvature:
-        """Put a pair in the slot after the newest, in place: a copy would take longer than all."""
+        """Write a pair to the slot after the newest, in place, as copying all pairs is slow."""
         slot = self._slot(self.remembered + 1)[tf.newaxis]
         moved, change = (
             tf.raw_ops.InplaceUpdate(x=pairs, i=slot, v=tf.reshape(values, (1, -1)))
@@ -193,7 +197,10 @@ class Curvature(NamedTuple):
     def _measure(
         self, along_moved: tf.Tensor, along_change: tf.Tensor, moved: tf.Tensor
     ) -> Curvature:
-        """Take the products of the change that was written last, (slots,), with all of them."""
+        """Set the products of the pair that was written last.
+
+        along_moved, along_change: products of its change with all pairs, (slots,). moved: its s.
+        """
         slot = self._slot(self.remembered + 1)
         here = tf.one_hot(slot, self._slots, dtype=tf.float64) > 0  # (slots,)
         row, column = here[:, tf.newaxis], here[tf.newaxis]
@@ -210,9 +217,10 @@ class Curvature(NamedTuple):
     def _coefficients(
         self, along_moved: tf.Tensor, along_change: tf.Tensor, free: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        """What S and Y are multiplied with, (1, slots) float32 each, g, and if any pair is used.
+        """The factors of S and Y in H times the gradient, g, and whether any pair is used.
 
-        along_moved, along_change: S^T and Y^T times the gradient, (slots,) float64.
+        The factors are (1, slots) float32. along_moved, along_change: S^T and Y^T times the
+        gradient, (slots,) float64.
         """
         products = self._among(free)
         memory = self._slots - SPARE
@@ -250,7 +258,7 @@ class Curvature(NamedTuple):
         return by_slot(top), by_slot(-scale * u), scale, any_used
 
     def _among(self, free: tf.Tensor) -> Products:
-        """Products over the free pixels: those over all, less those over the others, the fewer."""
+        """Products over the free values: those over all, less those over the few at a bound."""
         fixed = tf.where(~free)[:, 0]
         count = tf.shape(fixed)[0]
 

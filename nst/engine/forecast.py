@@ -1,11 +1,11 @@
 """Choose the tilings of a job within a memory budget, and forecast memory and time.
 
-The fastest tiling that fits is taken: the whole picture at once; else the early layers by tiles and
-the deeper ones, which need a third or a ninth of the memory, at once or by larger tiles.
+The fastest tiling that fits is taken. It is the whole picture at once, or else the early layers by
+tiles and the deeper ones, which need a third or a ninth of the memory, at once or by larger tiles.
 
-On a processor all memory is the host's. Where a card evaluates, it holds the image, the state of
-the optimizer and the activations; for a picture as a whole all that is kept for it, too, which by
-tiles stays on the host, and passes through the card part by part.
+On a processor all memory is the host's. A card that evaluates holds the image, the state of the
+optimizer and the activations. What else is kept for the run is on the card if the picture is
+evaluated as a whole; by tiles it is on the host, and each tile copies its part to the card.
 """
 
 import functools
@@ -33,20 +33,21 @@ from nst.pictures.resize import scaled_size, scaled_style_size
 from nst.settings import NEIGHBOURS, Settings
 from nst.vgg.layers import channels, layers_up_to
 
-SHRINK = 0.7  # of what a tiling takes beyond the least: for the next one when memory ran out
-# Bytes a pixel: image, next image, gradient, content, the last three with a border, and writing a
-# frame.
+# When memory ran out: the share of what a tiling took beyond the least that the next one may take.
+SHRINK = 0.7
+# Bytes for each pixel: image, next image, gradient, content, the last three with a border, and a
+# frame that is written.
 PICTURE_BYTES = 8 * IMAGE_BYTES
-# Of them on a card: image, next image, gradient, one with a border; and of a picture as a whole
-# the others.
+# On a card: image, next image, gradient, and one of them with a border; and the further ones of a
+# picture that is evaluated as a whole.
 CARD_PICTURE_BYTES, CARD_WHOLE_BYTES = 4 * IMAGE_BYTES, 3 * IMAGE_BYTES
-GUIDE_BYTES = 6  # a pixel of a mask at all grids
-COLOUR_BYTES = 3 * IMAGE_BYTES  # content as it is, grey, and the image with its colours restored
-STYLE_BYTES = IMAGE_BYTES  # a pixel of a style, some of which are changed
-# Working memory of TensorFlow and oneDNN beside the tensors: traced graphs, reordered kernels.
+GUIDE_BYTES = 6  # for each pixel of a mask, at the sizes of all layers
+COLOUR_BYTES = 3 * IMAGE_BYTES  # content in colour, in grey, and the image in restored colours
+STYLE_BYTES = IMAGE_BYTES  # for each pixel of a style
+# Memory of TensorFlow and oneDNN beside the tensors: traced graphs, reordered kernels.
 FIXED_BYTES = 300e6
-# Likewise on a card, whose context is taken before a plan is made: the weights, kernels that are
-# loaded when they are first used, working memory of cuDNN. Not measured.
+# The same on a card: weights, kernels loaded at their first use, memory of cuDNN. The context of
+# the card is not in it, as it is taken before the forecast. An estimate, not measured.
 CARD_FIXED_BYTES = 600e6
 # Peak memory of evaluating a tile, as a multiple of all its activations (benchmarks/memory.py).
 PEAK = {"float32": 1.6, "bfloat16": 2.0, "float16": 3.0}
@@ -71,9 +72,9 @@ def choose_tilings(
     """Return the fastest tiling of each scale within the memory budget of ``settings``.
 
     size: of the picture. styles: the size of each style, and the long side requested for it. dtype:
-    of the convolutions. earlier: tilings to take instead where they fit, one for each scale. share:
-    of the free memory of the host that may be used. workers: processes that share the tiles. card:
-    memory of the card that evaluates, None if the host does.
+    of the convolutions. earlier: tilings of an earlier run, one for each scale; each is taken where
+    it fits. share: of the free memory of the host that may be used. workers: processes that share
+    the tiles. card: memory of the card that evaluates, None if the host does.
     Raises MemoryLimitError, with the smallest budget that would do.
     """
     budget = find_budget(settings, share, card)
@@ -83,7 +84,7 @@ def choose_tilings(
     for number, scale in enumerate(scales):
         if earlier:
             forecast = scale.forecast(earlier[number])
-            # With --max_memory it is the budget of the earlier run, which they fitted.
+            # With --max_memory the earlier run had the same budget, and its tilings were within it.
             admitting = budget.kept if settings.max_memory else budget
             if forecast.is_within(admitting):
                 chosen.append(forecast)
@@ -108,11 +109,11 @@ def smaller_tilings(
     workers: int = 1,
     card: bool = False,
 ) -> list[ScaleForecast] | None:
-    """Return tilings that take less, memory having run out; None if there are none.
+    """Return tilings that take less memory, to use after it ran out; None if there are none.
 
-    failed: the forecasts of all scales; number: of the scale where it ran out, from 0. The scales
-    before it keep theirs. Tiles may be smaller than ``tile_size``. card: whether one evaluates.
-    Other arguments as of ``choose_tilings``.
+    failed: the forecasts of all scales. number: the scale where memory ran out, from 0; the scales
+    before it keep their tilings. Tiles may become smaller than ``tile_size``. card: whether a card
+    evaluates. The other arguments are those of ``choose_tilings``.
     """
     scales = _scales(settings, network, dtype, size, styles, workers, card)
     least = scales[number].fastest(Budget(-math.inf), below=True).memory
@@ -131,7 +132,7 @@ def smaller_tilings(
 def resident_before() -> int:
     """Bytes that the process held at its first forecast.
 
-    So the tiling of a picture does not depend on the pictures of the batch before it.
+    It is measured once, so that earlier pictures of a batch do not change the tiling of a picture.
     """
     return psutil.Process().memory_info().rss
 
@@ -181,8 +182,8 @@ class _Scale:
     def fastest(self, budget: Budget, below: bool = False) -> ScaleForecast:
         """The tiling within a budget that takes the fewest operations.
 
-        If none is within it, the one that takes the least memory of the device, or of the host
-        where only that is too small. below: smaller tiles than ``tile_size``, too.
+        If none is within it: the one that takes the least memory of the device, or of the host if
+        only the host is too small. below: try tiles smaller than ``tile_size``, too.
         """
         if self.settings.tile_size is None and self.workers == 1:
             whole = self.forecast(WHOLE)  # nothing takes fewer operations
@@ -362,11 +363,11 @@ def _stage_forecast(
 
 @dataclass(frozen=True)
 class _CellWork:
-    """What layers take for each cell of the map that the first of them reads.
+    """What consecutive layers take for each cell of the map that the first of them reads.
 
-    activations, content, last: values in the activations of all layers, of the content layers, and
-    of the last layer. operations, content_operations: of a forward pass, to the last layer, and to
-    the last content layer.
+    activations, content, last: numbers in the activations of all layers, of the content layers, and
+    of the last layer. operations: of a forward pass to the last layer. content_operations: of one
+    to the last content layer.
     """
 
     activations: float
@@ -402,7 +403,7 @@ def _scales(
     workers: int,
     on_card: bool,
 ) -> list[_Scale]:
-    """The scales of a job; arguments as of ``choose_tilings``.
+    """The scales of a job; arguments of ``choose_tilings``.
 
     Those of one size are one object, which computes each forecast once.
     """
@@ -423,9 +424,9 @@ def _scales(
 
 
 def _tilings(settings: Settings, below: bool = False) -> Iterator[Tiling]:
-    """Every tiling that is worth comparing, and the whole where tiles are not asked for.
+    """Every tiling that is worth comparing; the picture as a whole only without ``tile_size``.
 
-    below: with tiles smaller than those asked for, too.
+    below: also tiles smaller than ``tile_size``.
     """
     if settings.tile_size is None:
         yield WHOLE
