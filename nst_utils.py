@@ -34,7 +34,7 @@ from nst.engine.lbfgs import LBFGS
 from nst.engine.neighbour_cost import NeighbourCost
 from nst.engine.objective import Objective
 from nst.engine.optimizers import Optimizer, OptimizerState, on_device, optimizer_class
-from nst.engine.products import channel_products, products_gradient
+from nst.engine.products import product
 from nst.engine.scales import last_rounds, scale_factors, scale_iterations
 from nst.engine.step import Costs, LazyImage, Position, Step
 from nst.engine.style_costs import MomentsCost, WassersteinCost
@@ -231,7 +231,13 @@ def gram_matrix(F: tf.Tensor, guide: tf.Tensor | None = None) -> tf.Tensor:
     Gram matrix F^T diag(guide) F ([2], equation 5, whose guidance channel is the square root of
     this guide). Not divided by h w, or by the sum of the guide.
     """
-    return channel_products(F, guide)
+    F = tf.reshape(F, (-1, F.shape[-1]))  # (h w, C)
+    if F.dtype == tf.float16:  # its range is too small for sums
+        F = tf.cast(F, tf.float32)
+    guided = F
+    if guide is not None:
+        guided = F * tf.cast(tf.reshape(guide, (-1, 1)), F.dtype)  # (h w, C) by (h w, 1)
+    return product(F, guided)  # F^T diag(guide) F, (C, C)
 
 
 # --- The style cost ----------------------------------------------------------------------------
@@ -272,8 +278,18 @@ class StyleCost:
     def gradient(
         self, F: tf.Tensor, P: None, dsums: tf.Tensor, guide: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """dJ/dF = 2 F dJ/dG, (1, h, w, C) ([1], equation 6)."""
-        return products_gradient(F, dsums, guide=guide)
+        """dJ/dF = 2 guide F dJ/dG, (1, h, w, C) ([1], equation 6).
+
+        In the dtype of F, as nothing is summed over positions.
+        """
+        shape = tf.shape(F)
+        F = tf.reshape(F, (-1, F.shape[-1]))  # (h w, C)
+        if F.dtype == tf.float16:  # its range is too small
+            F = tf.cast(F, tf.float32)
+        gradient = tf.matmul(F, tf.cast(2 * dsums, F.dtype))  # (h w, C) by (C, C)
+        if guide is not None:
+            gradient *= tf.cast(tf.reshape(guide, (-1, 1)), F.dtype)  # (h w, C) by (h w, 1)
+        return tf.reshape(gradient, shape)  # (1, h, w, C)
 
 
 # Word of --style_loss -> cost of a layer.
@@ -445,9 +461,10 @@ def start_image(
 # --- The optimizer and the loop ----------------------------------------------------------------
 
 
-# Of the first step with the style loss ``neighbours``, at a scale and in the last pass, as
-# LBFGS.first: longer ones leave noise, or are rejected.
-FIRST_STEPS = (0.02, 0.004)
+# ``LBFGS.first`` with the style loss ``neighbours``: longer first steps leave noise, or are
+# rejected.
+FIRST_OF_SCALE = 0.02
+FIRST_OF_LAST_PASS = 0.004
 
 
 def build_optimizer(
@@ -456,7 +473,7 @@ def build_optimizer(
     """Return the optimizer of ``settings`` for images of ``size``, (height, width)."""
     optimizer = optimizer_class(settings.optimizer).create(settings, size)
     if settings.style_loss == NEIGHBOURS and isinstance(optimizer, LBFGS):
-        optimizer = replace(optimizer, first=FIRST_STEPS[last_pass])
+        optimizer = replace(optimizer, first=FIRST_OF_LAST_PASS if last_pass else FIRST_OF_SCALE)
     return optimizer
 
 

@@ -1,4 +1,4 @@
-"""What pictures look like: one is painted again and compared with the picture that is kept.
+"""What pictures look like: some are painted again and compared with pictures that are kept.
 
 Processors and versions of libraries round otherwise, which moves the pixels by half a level on
 average. What changes the cost or the optimizer moves them by four levels and more.
@@ -19,7 +19,12 @@ from nst.pictures.write import encode
 from nst.settings import Settings
 from nst_utils import transfer_style
 
-GOLDEN = ROOT / "tests/golden/temple__starlit_harbour.png"
+PICTURE = "tests/golden/temple__starlit_harbour"
+GOLDEN = {  # by --style_loss
+    "gram": ROOT / f"{PICTURE}.png",
+    "moments": ROOT / f"{PICTURE}__moments.png",
+    "wasserstein": ROOT / f"{PICTURE}__wasserstein.png",
+}
 # Weights of the cost that let every part of it be seen: content, each style layer, and variation.
 SETTINGS = Settings(epochs=20, optimizer="lbfgs", alpha=300, tv_weight=3e4)
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -28,7 +33,7 @@ LEAST_SIMILARITY = 0.99  # SSIM, 1 for equal pictures
 RENEW = "NST_RENEW_GOLDEN"  # environment variable
 CHANGED = f"""pictures have changed ({{levels:.2f}} levels, SSIM {{similarity:.4f}}).
 If they were meant to: bump __version__ in nst/__init__.py, write it in CHANGELOG.md, and renew the
-golden picture with
+golden pictures with
     {RENEW}=1 python -m pytest tests/test_golden.py"""
 
 
@@ -58,9 +63,9 @@ def similarity(one, other):
     return float(np.mean(luminance * (2 * covariance + c2) / (variance_x + variance_y + c2)))
 
 
-def assert_golden(picture):
+def assert_golden(picture, style_loss="gram"):
     """Fail if a picture does not look like the golden one."""
-    golden = pixels(GOLDEN)
+    golden = pixels(GOLDEN[style_loss])
     assert picture.shape == golden.shape
     levels = float(np.abs(picture.astype(float) - golden).mean())
     ssim = similarity(picture, golden)
@@ -68,26 +73,29 @@ def assert_golden(picture):
         pytest.fail(CHANGED.format(levels=levels, similarity=ssim), pytrace=False)
 
 
-def test_pictures_look_as_they_did(vgg19):
-    picture = paint(vgg19)
+@pytest.mark.parametrize("style_loss", GOLDEN)
+def test_pictures_look_as_they_did(vgg19, style_loss):
+    picture = paint(vgg19, replace(SETTINGS, style_loss=style_loss))
     if os.environ.get(RENEW):
-        GOLDEN.write_bytes(encode(picture, "png"))
-    assert_golden(picture)
+        GOLDEN[style_loss].write_bytes(encode(picture, "png"))
+    assert_golden(picture, style_loss)
 
 
 @pytest.mark.parametrize(
     "change",
     [
         {"beta": 2 * SETTINGS.beta},
+        {"style_loss": "moments", "beta": 2 * SETTINGS.beta},
+        {"style_loss": "wasserstein", "beta": 2 * SETTINGS.beta},
         {"tv_weight": 2 * SETTINGS.tv_weight},
         {"style_layers": [layer for layer, _ in SETTINGS.style_layers[1:]]},
     ],
-    ids=["beta", "tv_weight", "without conv1_1"],
+    ids=["beta", "beta of moments", "beta of wasserstein", "tv_weight", "without conv1_1"],
 )
 def test_another_cost_would_be_seen(vgg19, change):
     """The bounds are sharp: with the least of changes the picture is another one."""
     with pytest.raises(pytest.fail.Exception, match="bump __version__ in .*\n.*\n *NST_RENEW"):
-        assert_golden(paint(vgg19, replace(SETTINGS, **change)))
+        assert_golden(paint(vgg19, replace(SETTINGS, **change)), change.get("style_loss", "gram"))
 
 
 def test_similarity_is_1_of_equal_pictures_only(temple):

@@ -78,4 +78,4 @@ def test_the_command_line_imports_tensorflow_without_keras_and_reads_its_weights
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", "\n".join(lines)]
-    subprocess.run(command, cwd=tmp_path, env=environment, check=True)
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, timeout=300)

@@ -1,8 +1,8 @@
 """What the network sees beyond the borders of a picture.
 
 With ``zeros`` the convolutions see zeros there, and paint a coloured fringe along the borders. With
-``reflect`` they see the mirror image of the picture: it is extended by a border that takes part in
-the convolutions alone, and whose activations are in no cost.
+``reflect`` they see the mirror image of the picture: it is extended by a border, which the
+convolutions read, but whose activations count in no cost.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 else:
     from nst.engine.lazy_tensorflow import tf
 
-# Pixels of a mirrored border at least: more makes no better picture, only more work. A multiple of
-# the grid of the network, so that activations and pooling windows fall into place.
+# The least width of a mirrored border in pixels: a wider one takes longer and makes no better
+# picture. It is a multiple of the grid of the network, so that pooling windows fall into place.
 LEAST = 16
 
 
@@ -37,14 +37,17 @@ def extend(image: np.ndarray, width: int) -> np.ndarray:
 
 
 def extend_tensor(image: tf.Tensor, width: int) -> tf.Tensor:
-    """As ``extend``, for a tensor whose sides are longer than ``width``."""
+    """The same as ``extend``, for a tensor whose sides are longer than ``width``."""
     if not width:
         return image
     return tf.pad(image, _paddings(width), mode="REFLECT")
 
 
 def fold_tensor(gradient: tf.Tensor, width: int) -> tf.Tensor:
-    """As ``fold``, for a tensor whose sides are longer than ``width`` without the border."""
+    """The same as ``fold``, for a tensor.
+
+    Its sides without the border must be longer than ``width``.
+    """
     if not width:
         return gradient
     return tf.raw_ops.MirrorPadGrad(input=gradient, paddings=_paddings(width), mode="REFLECT")
@@ -55,7 +58,10 @@ def _paddings(width: int) -> list[list[int]]:
 
 
 def fold(gradient: np.ndarray, width: int) -> np.ndarray:
-    """Return the gradient (H, W, 3) with respect to an image, from that to its extension."""
+    """Return the gradient with respect to an image, (H, W, 3), the transpose of ``extend``.
+
+    gradient: with respect to the extended image, (H + 2 width, W + 2 width, 3).
+    """
     if not width:
         return gradient
     for axis in (0, 1):

@@ -1,4 +1,4 @@
-"""How much memory a job may use, on the device that evaluates and on the host."""
+"""How much memory a job may use on the device that evaluates and on the host."""
 
 import math
 from collections.abc import Sequence
@@ -20,9 +20,10 @@ USED_SHARE = 0.9  # of the free memory is used
 
 @dataclass(frozen=True)
 class Budget:
-    """Bytes that may be used on the device that evaluates, and on the host beside it.
+    """Bytes that may be used: on the device that evaluates, and on the host beside a card.
 
-    most: on the device, whatever ``max_memory`` says: more may end the process.
+    most: the limit of the device, whatever ``max_memory`` says; beyond it the process may be
+    killed.
     """
 
     device: float
@@ -31,11 +32,11 @@ class Budget:
 
     @property
     def kept(self) -> "Budget":
-        """For tilings that fitted the same ``max_memory`` earlier."""
+        """The budget for the tilings of an earlier run with the same ``max_memory``."""
         return replace(self, device=self.most)
 
     def admits(self, device: float, host: float | None) -> bool:
-        """Whether bytes on the device, and on the host beside it if there are any, are within."""
+        """Whether so many bytes on the device and on the host are within the budget."""
         return device <= self.device and (host or 0.0) <= self.host
 
 
@@ -45,9 +46,9 @@ class ScaleForecast:
 
     size: (height, width) of the scale. tiles: number of tiles of each stage. halo: of the first
     stage, in pixels. memory: peak in bytes on the device that evaluates. operations:
-    multiplications and additions of one evaluation, of those that are done one after the other.
-    preparation: likewise, of what is done once before. host_memory: peak in bytes on the host
-    beside a card that evaluates; None where the host evaluates.
+    multiplications and additions of one evaluation; of several workers, those of the busiest.
+    preparation: multiplications and additions that are done once, before the first evaluation.
+    host_memory: peak in bytes on the host beside a card that evaluates; None if the host evaluates.
     """
 
     tiling: Tiling
@@ -60,12 +61,15 @@ class ScaleForecast:
     host_memory: float | None = None
 
     def is_within(self, budget: Budget) -> bool:
-        """Whether its memory is."""
+        """Whether its memory is within a budget."""
         return budget.admits(self.memory, self.host_memory)
 
 
 def find_budget(settings: Settings, share: float, card: Memory | None) -> Budget:
-    """The budget of ``settings``; share, card: as of ``nst.engine.forecast.choose_tilings``."""
+    """The budget of ``settings``.
+
+    share, card: those of ``nst.engine.forecast.choose_tilings``.
+    """
     host, limit = host_memory(), memory_limit()
     assert host.free is not None  # it is known
     share *= USED_SHARE
@@ -73,7 +77,7 @@ def find_budget(settings: Settings, share: float, card: Memory | None) -> Budget
     if card is None:
         most = host.held + share * limit.left if limit else math.inf
         return Budget(min(settings.max_memory or of_host, most), most=most)
-    of_card = math.inf  # what is not known cannot be planned for
+    of_card = math.inf  # of a card whose free memory is not known
     if card.free is not None:
         of_card = card.held + USED_SHARE * card.free
     return Budget(settings.max_memory or of_card, of_host)
@@ -92,7 +96,10 @@ def refusal(
     share: float,
     card: Memory | None,
 ) -> MemoryLimitError:
-    """The refusal of a picture, of which no tiling fits for some scales."""
+    """The error for a picture of which no tiling fits at some scales, with what would do.
+
+    refused: the forecasts of these scales.
+    """
     largest = max(refused, key=lambda scale: scale.memory)
     limit, held, share = memory_limit(), host_memory().held, share * USED_SHARE
     if largest.memory <= budget.device:

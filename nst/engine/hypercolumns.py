@@ -1,18 +1,19 @@
-"""The sizes of style features of the style loss ``neighbours``, for its search and the forecast."""
+"""Sizes of the features that the style loss ``neighbours`` compares."""
 
 from nst.vgg.layers import CHANNELS, CONVOLUTIONS
 
-BLOCKS = (1, 2, 3, 4)  # of the network, whose convolutions are compared
-LAST_BLOCKS = (2, 3, 4)  # likewise, in the last pass: block 1 adds little but grain
-CELLS = {1: 4, 2: 2, 3: 1, 4: 1}  # of each block, that a position of a hypercolumn is the mean of
+BLOCKS = (1, 2, 3, 4)  # of the network; all their convolutions are compared
+LAST_BLOCKS = (2, 3, 4)  # in the last pass: block 1 adds little but grain
+# Block -> a position of a hypercolumn is the mean over so many by so many cells of an activation.
+CELLS = {1: 4, 2: 2, 3: 1, 4: 1}
 FINE = 4  # pixels along a position of a hypercolumn
-TURNS = 4  # of a style, by 90 degrees
-MOST_FEATURES = 16384  # of all styles and turns, among which a hypercolumn is looked for
-MOST_LAST_FEATURES = 3600  # likewise in the last pass, of each layer
+TURNS = 4  # a style is also searched turned by 90, 180 and 270 degrees
+MOST_FEATURES = 16384  # hypercolumns of all styles and turns
+MOST_LAST_FEATURES = 3600  # features of each layer in the last pass, of all styles and turns
 
 
 def block(layer: str) -> int:
-    """The block of a convolution."""
+    """The number of the block of a convolution."""
     return int(layer.removeprefix("conv")[0])
 
 
@@ -22,5 +23,5 @@ def hypercolumn_values(network: str) -> int:
 
 
 def target_values(network: str) -> float:
-    """How many values the targets of a pixel have in the last pass, which has the most."""
+    """Values that the targets take for each pixel, in the last pass, where they take the most."""
     return sum(CONVOLUTIONS[network][b - 1] * CHANNELS[b - 1] / 4 ** (b - 1) for b in LAST_BLOCKS)

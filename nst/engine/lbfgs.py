@@ -18,22 +18,21 @@ else:
     from nst.engine.lazy_tensorflow import tf
 
 FIRST = 0.08  # mean length of the first step, as a fraction of the range between the bounds
-FORGOTTEN = 0.1  # of that length after the curvature was forgotten
-MOST_REJECTED = 4  # trials in a row
+FORGOTTEN = 0.1  # length of the step after the curvature was forgotten, of that of a first step
+MOST_REJECTED = 4  # trials in a row, then the curvature is forgotten
 MOST_PAIRS, FEWEST_PAIRS = 20, 4
-PAIR_PIXELS = 80_000_000  # pairs times pixels
+PAIR_PIXELS = 80_000_000  # pairs that are kept times pixels, about
 TINY = 1e-30  # avoids division by 0
 
 
 class SavedLBFGS(NamedTuple):
     """State of L-BFGS on the host.
 
-    accepted: whether the image judged last was taken. image, cost, gradient: of the one that was
-    taken last. direction, length: the next trial is the image plus length times direction,
-    clipped. rejected: trials in a row that were not taken. pairs: (change of the image, change of
-    the gradient), the oldest first. remembered: pairs ever added; the last of ``pairs`` has this
-    number. products: of the pairs, see ``Curvature.saved_products``; None where they were not
-    saved.
+    accepted: whether the image judged last was taken. image, cost, gradient: the image taken last,
+    its cost and its gradient. direction, length: the next trial is the image plus length times
+    direction, clipped. rejected: trials in a row that were not taken. pairs: (change of the image,
+    change of the gradient), the oldest first. remembered: how many pairs were ever added. products:
+    of ``Curvature.saved_products``; None if they were not saved.
     """
 
     accepted: bool
@@ -48,14 +47,14 @@ class SavedLBFGS(NamedTuple):
     products: np.ndarray | None = None
 
     def saved(self) -> SavedLBFGS:
-        """Itself."""
+        """Return itself, as it is on the host."""
         return self
 
 
 class LBFGSState(NamedTuple):
-    """State of L-BFGS: as SavedLBFGS, but the pairs, and their numbers, are in ``curvature``.
+    """State of L-BFGS as tensors; fields as of SavedLBFGS, with the pairs in ``curvature``.
 
-    Before the first image ``cost`` is infinite.
+    ``cost`` is infinite before the first image.
     """
 
     accepted: tf.Tensor
@@ -72,7 +71,7 @@ class LBFGSState(NamedTuple):
         self.curvature.check()
 
     def saved(self) -> SavedLBFGS:
-        """The state on the host, whose pairs are read when they are asked for."""
+        """Return the state on the host; its pairs are copied when they are read."""
         return SavedLBFGS(
             bool(self.accepted),
             self.image.numpy(),
@@ -90,7 +89,7 @@ class LBFGSState(NamedTuple):
 def pairs_kept(size: tuple[int, int]) -> int:
     """How many pairs L-BFGS keeps for an image of ``size``, (height, width).
 
-    It depends on nothing else, so that the result does not depend on the machine's memory.
+    It depends on the size alone, so that the picture does not depend on the machine's memory.
     """
     return min(MOST_PAIRS, max(FEWEST_PAIRS, PAIR_PIXELS // math.prod(size)))
 
@@ -99,11 +98,11 @@ def pairs_kept(size: tuple[int, int]) -> int:
 class LBFGS:
     """Limited-memory BFGS (Nocedal and Wright 2006, section 7.2) within bounds.
 
-    The direction is H times the gradient in the subspace of the pixels that are free to move: those
-    at a bound with the gradient pointing outwards stay (two-metric projection, Bertsekas 1982). The
-    trial is clipped to the bounds, and taken if the cost is lower, without asking for more: nearly
-    always at full length, so an iteration takes one evaluation. Otherwise the length shrinks to the
-    minimum of a parabola through both costs and the slope.
+    The direction is -H times the gradient over the values that are free to move; those at a bound
+    that the step would cross stay (two-metric projection, Bertsekas 1982). The trial is clipped to
+    the bounds, and taken if its cost is lower. Nearly every trial is taken at full length, so an
+    iteration takes one evaluation. After a trial that was not taken the length shrinks to the
+    minimum of the parabola through both costs and the slope.
 
     memory: pairs that are kept. first: mean length of the first step, as a fraction of the range.
     """
@@ -118,12 +117,12 @@ class LBFGS:
 
     @classmethod
     def create(cls, settings: Settings, size: tuple[int, int]) -> LBFGS:
-        """Return the optimizer with as many pairs as suit images of ``size``."""
+        """Return the optimizer for images of ``size``, (height, width)."""
         return cls(pairs_kept(size))
 
     @staticmethod
     def state_bytes(size: tuple[int, int]) -> float:
-        """Image, gradient, direction, two temporaries, and the pairs."""
+        """Bytes of image, gradient, direction, two temporaries, and the pairs."""
         return 5 * IMAGE_BYTES * math.prod(size) + pair_bytes(pairs_kept(size), size)
 
     def init(self, image: tf.Tensor) -> LBFGSState:
@@ -186,7 +185,7 @@ class LBFGS:
     def _take(
         self, image: tf.Tensor, cost: tf.Tensor, gradient: tf.Tensor, state: LBFGSState
     ) -> LBFGSState:
-        """Take an image that is better. Of the first one there is no pair, as it has not moved."""
+        """Take an image of lower cost; the first image gives no pair, as nothing has moved."""
         free = self._free(image, gradient)
         masked = tf.where(free, gradient, 0.0)
         curvature, product, is_curved = state.curvature.add(
@@ -207,7 +206,7 @@ class LBFGS:
         )
 
     def _shorten(self, image: tf.Tensor, cost: tf.Tensor, state: LBFGSState) -> LBFGSState:
-        """Shorten a step whose end was no better; after several, forget the curvature."""
+        """Shorten a step whose cost was not lower; after several, forget the curvature."""
         gradient = state.gradient
         descent = tf.reduce_sum(gradient * (image - state.image))  # directional derivative
         descent = tf.cast(descent, tf.float64)
@@ -238,6 +237,6 @@ class LBFGS:
         return ~((at_low & (gradient > 0)) | (at_high & (gradient < 0)))
 
     def _steepest(self, gradient: tf.Tensor) -> tf.Tensor:
-        """The direction without curvature: against the gradient, of the length of a first step."""
+        """Steepest descent, with the length of a first step; for a state without curvature."""
         size = tf.maximum(tf.reduce_mean(tf.abs(gradient)), TINY)
         return (-self.first * (self.high - self.low) / size) * gradient

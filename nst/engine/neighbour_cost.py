@@ -1,7 +1,8 @@
 """The cost of Neural Neighbor Style Transfer: every position has a style feature of its own.
 
-Kolkin, Kucera, Paris, Sykora, Shechtman and Shakhnarovich 2022 (arXiv:2203.13215). Which feature
-is whose, ``nst.engine.neighbour_search`` finds; it stays so while the cost is minimised.
+Kolkin, Kucera, Paris, Sykora, Shechtman and Shakhnarovich 2022 (arXiv:2203.13215).
+``nst.engine.neighbour_search`` finds the feature of each position; it stays the same while the cost
+is minimised.
 """
 
 from dataclasses import dataclass
@@ -9,14 +10,15 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-SMALLEST = 1e-4  # added to squared lengths, which are above 1 but where nothing is seen
+SMALLEST = 1e-4  # added to squared lengths, which are above 1 except on flat areas
 
 
 class NeighbourTarget(NamedTuple):
     """What positions are compared with.
 
-    directions: (1, h, w, C) in the dtype of the network; the length of each is its weight. centre:
-    (C,) float32, from which the activations are seen; the directions are seen from their own.
+    directions: (1, h, w, C) in the dtype of the network; the length of each is its weight. The
+    style's own centre is already subtracted. centre: (C,) float32, to subtract from the activations
+    of the picture.
     """
 
     directions: tf.Tensor
@@ -25,9 +27,10 @@ class NeighbourTarget(NamedTuple):
 
 @dataclass(frozen=True)
 class NeighbourCost:
-    """Mean over positions of |v| (1 - cos(f - c, v)), of directions v and the centre c.
+    """Mean over positions of |v| (1 - cos(f - c, v)).
 
-    f is the mean of the activation over ``cells`` x ``cells``.
+    v is the direction of the target, c its centre, and f the mean of the activation over ``cells``
+    x ``cells``.
     """
 
     channels: int
@@ -44,7 +47,7 @@ class NeighbourCost:
         if self.cells == 1:
             return F
         k, sides = self.cells, self._sides(F)
-        # A tile in the border has no cells at all, which the pool refuses.
+        # The pool refuses an activation without cells, as of a tile that lies in the border.
         padding = [[0, 0], *([0, tf.maximum(count, 1) * k - side] for count, side in sides), [0, 0]]
         means = tf.nn.avg_pool2d(tf.pad(F, padding), k, k, "VALID")
         means = means[:, : sides[0][0], : sides[1][0]]
@@ -77,7 +80,7 @@ class NeighbourCost:
         dsums: tf.Tensor,
         guide: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """dJ/dF, (1, h, w, C): -(v - u <u, v>) / |f - c|, u the unit vector of f - c."""
+        """dJ/dF, (1, h, w, C): -(v - u <u, v>) / |f - c|, where u is the unit vector of f - c."""
         directions = tf.cast(target.directions, tf.float32)
         seen, inverse = self._seen(F, target)
         unit = seen * inverse
@@ -86,7 +89,7 @@ class NeighbourCost:
         if self.cells == 1:
             return gradient
         gradient /= self._covered(F) * self.cells**2
-        if F.dtype != tf.float16:  # whose range is too small for gradients
+        if F.dtype != tf.float16:  # the range of float16 is too small for gradients
             gradient = tf.cast(gradient, F.dtype)
         for axis in (1, 2):
             gradient = tf.repeat(gradient, self.cells, axis)
@@ -104,7 +107,7 @@ class NeighbourCost:
         return [((side + self.cells - 1) // self.cells, side) for side in sides]
 
     def _covered(self, F: tf.Tensor) -> tf.Tensor:
-        """Share of the cells of each position that the activation has, (1, h, w, 1) float32."""
+        """Share of the cells of each position that lie inside, (1, h, w, 1) float32."""
         rows, columns = (
             tf.cast(tf.minimum(self.cells, side - self.cells * tf.range(count)), tf.float32)
             for count, side in self._sides(F)

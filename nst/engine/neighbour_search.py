@@ -1,9 +1,10 @@
-"""Find the style feature that each position of a picture is to be painted after.
+"""Find the nearest style feature for each position of a picture.
 
 Neural Neighbor Style Transfer, Kolkin et al. 2022 (arXiv:2203.13215). At every scale a feature is
 a hypercolumn: all convolutions of blocks 1 to 4, at a quarter of the resolution. In the last pass
-each convolution has features of its own, at its own resolution. The nearest is that of the largest
-cosine, picture and style each seen from its mean. The style is also seen in its quarter turns.
+each convolution has features of its own, at its own resolution. The nearest feature is the one of
+the largest cosine, after the means of picture and style are subtracted. The style is also searched
+turned by 90, 180 and 270 degrees.
 """
 
 import itertools
@@ -27,16 +28,16 @@ from nst.engine.tiling import Tiling
 from nst.pictures.resize import resize
 from nst.vgg.layers import channels
 
-CONTENT_SHARE = 0.75  # of the picture to look for; the rest is the picture so far
-QUERIES = 1024  # looked for at once
+CONTENT_SHARE = 0.75  # of the content in the query; the rest is the picture so far
+QUERIES = 1024  # positions that are searched for at once
 
 Kept = dict[str, np.ndarray]  # (1, h, w, C) by the key of a term
 
 
 class Column(NamedTuple):
-    """What is looked for together: terms, at positions of ``pixels`` x ``pixels``.
+    """Terms that share one search, at positions of ``pixels`` x ``pixels``.
 
-    joint: a hypercolumn, rather than one activation.
+    joint: whether the feature is a hypercolumn, rather than one activation.
     """
 
     terms: tuple[Term, ...]
@@ -44,11 +45,14 @@ class Column(NamedTuple):
     joint: bool
 
     def spread(self, term: Term) -> int:
-        """Positions along one cell of what a term keeps: 2 in block 4 of a hypercolumn."""
+        """Positions along one side of a cell that a term keeps: 2 in block 4 of a hypercolumn."""
         return max(1, 2 ** (block(term.layer) - 1) // self.pixels)
 
     def features(self, kept: Kept, places: np.ndarray, width: int) -> np.ndarray:
-        """Features (n, D) float32 of places, numbers of positions in rows of ``width``."""
+        """Features of places, (n, D) float32.
+
+        places: (n,) numbers of positions, counted row by row, ``width`` in a row.
+        """
         parts = []
         for term in self.terms:
             part = self.part(kept, term, places, width).astype(np.float32)
@@ -56,7 +60,7 @@ class Column(NamedTuple):
         return np.concatenate(parts, axis=1)
 
     def part(self, kept: Kept, term: Term, places: np.ndarray, width: int) -> np.ndarray:
-        """What a term keeps of places, (n, C)."""
+        """What a term keeps at places, (n, C)."""
         rows, columns = np.divmod(places, width)
         spread = self.spread(term)
         return kept[term.key][0, rows // spread, columns // spread]
@@ -65,9 +69,9 @@ class Column(NamedTuple):
 class Library(NamedTuple):
     """The features of a style, or of several together.
 
-    matrix: (S, D) unit vectors seen from their mean, in the dtype of the search. directions: by key
-    of a term, (S, C) unit vectors in the dtype of the network. shares: likewise, (S,): of the
-    squared length of a whole feature.
+    matrix: (S, D) features less their mean, scaled to unit length, in the dtype of the search.
+    directions: {key of a term: (S, C)} unit vectors in the dtype of the network. shares: {key of a
+    term: (S,)}, its share of the squared length of each feature.
     """
 
     matrix: tf.Tensor
@@ -76,14 +80,17 @@ class Library(NamedTuple):
 
 
 def columns(terms: Sequence[Term], last_pass: bool) -> list[Column]:
-    """What is looked for together."""
+    """The columns of terms: one hypercolumn, or in the last pass one for each term."""
     if not last_pass:
         return [Column(tuple(terms), FINE, True)]
     return [Column((term,), 2 ** (block(term.layer) - 1), False) for term in terms]
 
 
 def mixed_query(content: np.ndarray, picture: np.ndarray | None) -> np.ndarray:
-    """The picture to look for: the content, and the picture so far with the content's details."""
+    """The picture whose features are searched for.
+
+    It is the content, mixed with the picture so far, to which the content's details are added.
+    """
     if picture is None:
         return content
     height, width = content.shape[:2]
@@ -99,10 +106,11 @@ def find_targets(
     picture: np.ndarray | None,
     last_pass: bool,
 ) -> dict[str, NeighbourTarget]:
-    """Return the targets of the terms, arrays.
+    """Return the targets of the terms, as arrays.
 
-    picture: (H, W, 3) at the start of the scale, None at the first scale. With content masks each
-    position looks in the style of the largest mask there, whose value is its weight.
+    picture: (H, W, 3) at the start of the scale, None at the first scale. With content masks, each
+    position is searched for in the style of the mask that is largest there; the value of this mask
+    is its weight.
     """
     assert inputs.content is not None
     terms = graphs.total_cost.last_terms if last_pass else graphs.total_cost.terms
@@ -140,19 +148,19 @@ def find_targets(
 def _nearest(
     column: Column, kept: Kept, places: np.ndarray, width: int, style: Library
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The mean of the features at places, (D,) float32, and the number of the nearest of each."""
-    total, found = np.zeros(1), []
+    """The mean of the features at places, (D,) float32, and the nearest feature of each, (n,)."""
+    total, nearest = np.zeros(1), []
     for part in _chunks(places):
         total = total + column.features(kept, part, width).sum(axis=0, dtype=np.float64)
     centre = (total / len(places)).astype(np.float32)
     for part in _chunks(places):
         query = column.features(kept, part, width) - centre
-        found.append(_largest(tf.cast(query, style.matrix.dtype), style.matrix).numpy())
-    return centre, np.concatenate(found)
+        nearest.append(_largest(tf.cast(query, style.matrix.dtype), style.matrix).numpy())
+    return centre, np.concatenate(nearest)
 
 
 def _largest(query: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
-    """The row of ``matrix`` of the largest product, for each row of ``query``."""
+    """For each row of ``query``, the number of the row of ``matrix`` with the largest product."""
     products = tf.matmul(query, matrix, transpose_b=True)
     return tf.argmax(products, axis=1)
 
@@ -170,7 +178,11 @@ def _gathered(
     centre: np.ndarray,
     kept: Kept,
 ) -> dict[str, NeighbourTarget]:
-    """The targets of the terms of a column, of the features ``chosen``, (h, w)."""
+    """The targets of the terms of a column.
+
+    chosen: (h, w), the number of the nearest feature of each position. strength: (h, w), the weight
+    of each position. centre: (D,), of the features of the picture.
+    """
     targets = {}
     for term in column.terms:
         directions = np.concatenate([style.directions[term.key] for style in library])
@@ -179,7 +191,7 @@ def _gathered(
         spread = column.spread(term)
         _, height, width, depth = kept[term.key].shape
         whole = np.empty((1, height, width, depth), kept[term.key].dtype)
-        # An odd last row or column stands twice, which leaves the mean as it is.
+        # An odd last row or column is repeated, which does not change the mean.
         rows_missing, columns_missing = (
             spread * height - len(chosen),
             spread * width - chosen.shape[1],
@@ -204,7 +216,7 @@ def _gathered(
 def _libraries(
     graphs: TileGraphs, inputs: TransferInputs, tiling: Tiling, last_pass: bool
 ) -> list[list[Library]]:
-    """For each column the libraries of the regions, or one of all styles."""
+    """For each column the libraries of its regions, or one library of all styles."""
     key = (
         *(digest(array) for array in (*inputs.styles, *inputs.style_masks)),
         inputs.style_shares,
@@ -221,20 +233,20 @@ def _make_libraries(
     terms = graphs.total_cost.last_terms if last_pass else graphs.total_cost.terms
     most = MOST_LAST_FEATURES if last_pass else MOST_FEATURES
     wanted = columns(terms, last_pass)
-    parts: list[list[dict[str, list[np.ndarray]]]] = []  # of each column and style, by key
+    parts: list[list[dict[str, list[np.ndarray]]]] = []  # of each style and column, by key
     random = np.random.default_rng(0)
     places = _style_places(inputs, wanted, most, random)
     for number, style in enumerate(inputs.styles):
-        of_style: list[dict[str, list[np.ndarray]]] = [{} for _ in wanted]
+        style_parts: list[dict[str, list[np.ndarray]]] = [{} for _ in wanted]
         for turn in range(TURNS):
             turned = np.ascontiguousarray(np.rot90(style, turn))
             kept = _measure(graphs, turned, tiling, last_pass)
-            for column, found, at in zip(wanted, of_style, places[number][turn]):
+            for column, column_parts, at in zip(wanted, style_parts, places[number][turn]):
                 width = -(-turned.shape[1] // column.pixels)
                 for term in column.terms:
                     part = column.part(kept, term, at, width)
-                    found.setdefault(term.key, []).append(part)
-        parts.append(of_style)
+                    column_parts.setdefault(term.key, []).append(part)
+        parts.append(style_parts)
     if not inputs.content_masks:
         parts = [
             [
@@ -251,7 +263,10 @@ def _make_libraries(
 
 
 def _library(column: Column, parts: dict[str, list[np.ndarray]], graphs: TileGraphs) -> Library:
-    """parts: (S, C) of each term, in pieces; taken out to free their memory."""
+    """The library of a column.
+
+    parts: {key of a term: arrays (n, C)}, which are (S, C) together; emptied, to free memory.
+    """
     own = graphs.network.dtype.as_numpy_dtype
     dtype = tf.bfloat16 if graphs.network.dtype == tf.bfloat16 else tf.float32  # of the search
     depths = [channels(term.layer) for term in column.terms]
@@ -263,7 +278,7 @@ def _library(column: Column, parts: dict[str, list[np.ndarray]], graphs: TileGra
         here = matrix[:, end - depth : end]
         np.divide(part, np.float32(depth if column.joint else 1), out=here)
         squares[term.key] = _squares(here)
-        if not column.joint:  # each is seen from the mean
+        if not column.joint:  # a feature of one term is compared less its mean
             part -= _mean(part)
         _scale_to_unit(part)
         directions[term.key] = part.astype(own)
@@ -294,10 +309,11 @@ def _scale_to_unit(rows: np.ndarray) -> None:
 def _style_places(
     inputs: TransferInputs, wanted: Sequence[Column], most: int, random: np.random.Generator
 ) -> list[list[list[np.ndarray]]]:
-    """Places whose features are taken: of each style, turn and column.
+    """The places whose features are taken, of each style, turn and column.
 
-    Chosen at random where there are more than ``most`` in all; of several styles that are mixed
-    in proportion to their shares. Of a style with a mask, where it is at least a half of its most.
+    Of more than ``most`` in all, places are drawn at random; of several styles that are mixed, in
+    proportion to their shares. Of a style with a mask only places count where the mask is at least
+    half of its largest value.
     """
     possible: list[list[list[np.ndarray]]] = []
     for number, style in enumerate(inputs.styles):
@@ -305,13 +321,13 @@ def _style_places(
         for turn in range(TURNS):
             masks = [np.rot90(mask, turn) for mask in inputs.style_masks[number : number + 1]]
             size, guides = np.rot90(style, turn).shape[:2], mask_pyramid(masks)
-            found = []
+            column_places = []
             for column in wanted:
                 inside = np.ones([-(-side // column.pixels) for side in size], bool)
                 if guides:
                     inside = guides[column.pixels][:, :, 0] >= guides[column.pixels].max() / 2
-                found.append(np.flatnonzero(inside))
-            turns.append(found)
+                column_places.append(np.flatnonzero(inside))
+            turns.append(column_places)
         possible.append(turns)
     shares = inputs.style_shares
     for i in range(len(wanted)):
@@ -321,8 +337,8 @@ def _style_places(
         else:
             total = min([most, *(n / share for n, share in zip(available, shares))])
             wishes = [max(1, math.floor(total * share)) for share in shares]
-        for of_style, wish, count in zip(possible, wishes, available):
-            for places in of_style:
+        for turns, wish, count in zip(possible, wishes, available):
+            for places in turns:
                 taken = max(1, round(wish * len(places[i]) / count))
                 if taken < len(places[i]):
                     places[i] = np.sort(random.choice(places[i], taken, replace=False))
@@ -336,6 +352,6 @@ def _measure(graphs: TileGraphs, picture: np.ndarray, tiling: Tiling, last_pass:
     stage_input = extend(picture, graphs.border)
     for stage_tiling in tiling.stages(graphs.network.layers):
         stage = Stage(graphs, stage_tiling, (height, width), (1.0,), {}, last_pass=last_pass)
-        of_stage, stage_input = stage.activations(stage_input)
-        kept |= of_stage
+        stage_kept, stage_input = stage.activations(stage_input)
+        kept |= stage_kept
     return kept

@@ -14,16 +14,23 @@ def channel_products(
     """F^T diag(guide) F, (C, C) float32.
 
     F: (1, h, w, C), any float type. guide: (h, w, 1), 1 everywhere if None. exact: to the precision
-    of float32, of a bfloat16 activation too; else its entries are off by some 1e-4 of their size,
-    far less than by the bfloat16 of the activations.
+    of float32, of a bfloat16 activation too; else as ``product``.
     """
     features = tf.reshape(F, (-1, F.shape[-1]))  # (h w, C)
     if features.dtype == tf.float16 or exact:  # the range of float16 is too small for sums
         features = tf.cast(features, tf.float32)
-    guided = _guided(features, guide)
+    return product(features, _guided(features, guide))  # (C, C)
+
+
+def product(features: tf.Tensor, guided: tf.Tensor) -> tf.Tensor:
+    """features^T guided, (C, C) float32, of two (h w, C) of one dtype, float32 or bfloat16.
+
+    Of bfloat16 the entries are off by some 1e-4 of their size, far less than by the bfloat16 of the
+    activations.
+    """
     if features.dtype == tf.bfloat16:
         return _by_blocks(features, guided)
-    return tf.matmul(features, guided, transpose_a=True)  # (C, C)
+    return tf.matmul(features, guided, transpose_a=True)
 
 
 def channel_totals(F: tf.Tensor, guide: tf.Tensor | None = None) -> tf.Tensor:

@@ -32,8 +32,9 @@ class Stage:
     ) -> None:
         """Prepare a stage for pictures of ``size``, (height, width) in pixels, without the border.
 
-        region_weights: (R,). guides: of R regions, as ``mask_pyramid`` gives them; {} for none.
-        style_means: (R, ...), None for a style that is measured. last_pass: with its terms.
+        region_weights: (R,). guides: of R regions, as ``mask_pyramid`` makes them; {} without
+        masks. style_means: (R, ...) of each term, None if the style itself is measured. last_pass:
+        use the terms of the last pass.
         """
         self.graphs = graphs
         self.graph = graphs.graph(tiling.layers, region_weights, bool(guides), last_pass)
@@ -72,9 +73,9 @@ class Stage:
     def set_content(self, content: np.ndarray, keep: bool) -> np.ndarray:
         """Take the map of the content picture; return the one that the next stage reads.
 
-        keep: keep the content's activations of a stage that reads the picture, rather than the
-        picture, from which they are computed again for every tile. Other stages keep them: they
-        take no more memory than the map.
+        keep: of a stage that reads the picture: keep the content's activations. Otherwise the
+        content picture is kept, and the activations are computed again for every tile. Later stages
+        always keep the activations, which take no more memory than the map.
         """
         graph = self.graph
         if graph.is_last and not graph.position_terms:
@@ -93,9 +94,9 @@ class Stage:
         self._position_targets = {term.key: targets[term.key] for term in self.graph.position_terms}
 
     def activations(self, stage_input: np.ndarray, keep: bool = True) -> tuple[ByTerm, np.ndarray]:
-        """What position terms keep of a picture, (1, h, w, C) each, and the map of the next stage.
+        """What position terms keep of a picture, and the map that the next stage reads.
 
-        keep: {} of the former if False.
+        The first is {key of a term: (1, h, w, C)}, or {} if not ``keep``.
         """
         graph, kept = self.graph, dict[str, np.ndarray]()
         if keep:
@@ -115,9 +116,9 @@ class Stage:
     def sum_tiles(
         self, stage_input: np.ndarray, compare: bool = False
     ) -> tuple[ByTerm, np.ndarray]:
-        """Sums of the terms over a map; those that compare positions only if ``compare``.
+        """Sums of the terms over all tiles, and the map that the next stage reads.
 
-        Returns the sums and the map that the next stage reads, empty after the last stage.
+        compare: also sum the terms that compare positions. The map is empty after the last stage.
         """
         sums: ByTerm = {}
         next_map = self._empty_next_map()
@@ -133,9 +134,9 @@ class Stage:
         return sums, next_map
 
     def evaluate(self, stage_input: np.ndarray) -> tuple[ByTerm, np.ndarray]:
-        """Values of the terms and gradient of J with respect to the map, for the last stage.
+        """Values of the terms, and gradient of J with respect to the map, of the last stage.
 
-        One pass if the stage has one tile.
+        A stage of one tile takes a single pass.
         """
         if len(self.tiles) > 1:
             sums, _ = self.sum_tiles(stage_input, compare=True)
@@ -158,7 +159,7 @@ class Stage:
         )
 
     def values(self, sums: ByTerm) -> ByTerm:
-        """Share times cost of this stage's terms, from the sums over all its tiles."""
+        """Share times cost of each term of this stage, from the sums over all its tiles."""
         return self.graph.values(sums, self._style_targets, self.counts)
 
     def backward(
@@ -192,11 +193,11 @@ class Stage:
     def _each_tile(
         self, name: str, arguments: Callable[[Tile], tuple]
     ) -> Iterator[tuple[Tile, Any]]:
-        """Yield every tile with what the graph's function ``name`` returns for it, in order."""
+        """Run the graph's function ``name`` for every tile; yield (tile, result) in order."""
         return zip(self.tiles, self.graphs.run(self.graph, name, map(arguments, self.tiles)))
 
     def _shape(self, layer: str, cells: int = 1) -> tuple[int, int, int]:
-        """(H, W, C) of a layer's activation, without the border; of means over ``cells``."""
+        """(H, W, C) of a layer's activation without the border, or of its means over ``cells``."""
         cells *= self.graph.grid[layer]
         height, width = (math.ceil(side / cells) for side in self._size)
         return height, width, channels(layer)
@@ -206,20 +207,26 @@ class Stage:
         return self._cells(tile.inside, layer)
 
     def _measured_part(self, tile: Tile, layer: str, cells: int = 1) -> tuple[slice, slice]:
-        """Likewise, of the part that is measured, in an activation without the border."""
+        """Rows and columns that a tile measures of an activation without the border.
+
+        cells: those of the activation's means over ``cells`` x ``cells``.
+        """
         top, left, bottom, right = tile.measured(self._size, self._border)
         shift = self._border
         box = top - shift, left - shift, bottom - shift, right - shift
         return self._cells(box, layer, cells)
 
     def _measured_part_of(self, tile: Tile, key: str) -> tuple[slice, slice]:
-        """Likewise, in what a term keeps of an activation."""
+        """Rows and columns that a tile measures of what a term keeps."""
         return self._measured_part(tile, self._layer_of[key], self._means_over[key])
 
     def _cells(
         self, box: tuple[int, int, int, int], layer: str, cells: int = 1
     ) -> tuple[slice, slice]:
-        """Rows and columns of a layer's activation in a box of the map; of means over ``cells``."""
+        """Rows and columns of a layer's activation that are in a box of the map.
+
+        cells: those of the activation's means over ``cells`` x ``cells``.
+        """
         cells *= self.graph.grid[layer]
         top, left, bottom, right = box
         return slice(top // cells, -(-bottom // cells)), slice(left // cells, -(-right // cells))
@@ -227,7 +234,10 @@ class Stage:
     def _tile_input(
         self, stage_input: np.ndarray, tile: Tile
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """The part of the map that a tile reads, (h, w, C), and its boxes."""
+        """The part of the map that a tile reads, (h, w, C), and the boxes in it.
+
+        The boxes are the inside of the tile, and what is measured.
+        """
         part = stage_input[tile.rows, tile.columns]
         if self.graph.reads_picture:
             part = np.asarray(part, np.float32)

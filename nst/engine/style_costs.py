@@ -1,8 +1,8 @@
-"""Style costs beside the Gram matrix's, of the mean and the covariance of the channels.
+"""Style costs that compare the means and covariances of the channels.
 
-Each is a cost of one layer (``nst.engine.cost_protocols.Cost``): its sums are the Gram matrix and
-the totals of the channels, from which means and covariances follow. m and S are of the image, m*
-and S* of the style.
+Each is a cost of one layer (``nst.engine.cost_protocols.MeanCost``). Its sums are the Gram matrix
+and the totals of the channels; means and covariances follow from them. G, m and S are of the image,
+G*, m* and S* of the style.
 """
 
 from dataclasses import dataclass
@@ -12,13 +12,14 @@ import tensorflow as tf
 
 from nst.engine.products import channel_products, channel_totals, products_gradient
 
-# Added to variances, as a share of the mean square: directions without any have no slope.
+# Added to variances, as a share of the mean square: the root of a variance of 0 has no slope.
 SMALLEST = 1e-6
-FLOOR = 1e-5  # likewise, of covariances, which float32 sums leave that uncertain
+# The same for covariances: the rounding of sums in float32 is about as large.
+FLOOR = 1e-5
 
 
 class Moments(NamedTuple):
-    """Sums over positions, or means: gram (C, C), mean (C,), float32."""
+    """Gram matrix (C, C) and totals of the channels (C,), float32; or both per position."""
 
     gram: tf.Tensor
     mean: tf.Tensor
@@ -26,7 +27,7 @@ class Moments(NamedTuple):
 
 @dataclass(frozen=True)
 class _CostOfMoments:
-    """A cost of Gram matrix and means."""
+    """A cost of the Gram matrix and the means of a layer."""
 
     channels: int
     compares_positions = False
@@ -34,7 +35,7 @@ class _CostOfMoments:
     def gradient(
         self, F: tf.Tensor, P: None, dsums: Moments, guide: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """(1, h, w, C)."""
+        """dJ/dF, (1, h, w, C)."""
         return products_gradient(F, dsums.gram, dsums.mean, guide)
 
 
@@ -46,6 +47,16 @@ class MomentsCost(_CostOfMoments):
     Scaling Painting Style Transfer, 2024 (arXiv:2212.13459), section 3.2: with 250/C^2 as the
     weight of a layer, the balance of its parts and of the content is the paper's.
     """
+
+    @property
+    def gram_scale(self) -> float:
+        """1/(4 C^2)."""
+        return 1 / (4 * self.channels**2)
+
+    @property
+    def moment_scale(self) -> float:
+        """5/2 C."""
+        return 2.5 * self.channels
 
     def sums(self, F: tf.Tensor, P: None = None, guide: tf.Tensor | None = None) -> Moments:
         """Gram matrix and totals."""
@@ -59,19 +70,19 @@ class MomentsCost(_CostOfMoments):
     def value(self, mean: Moments, target: tuple) -> tf.Tensor:
         """The cost, a scalar."""
         gram, means, deviations, floor = target
-        of_gram = tf.reduce_sum(tf.square(mean.gram - gram)) / (4 * self.channels**2)
-        of_means = tf.reduce_sum(tf.square(mean.mean - means))
-        of_deviations = tf.reduce_sum(tf.square(_deviation(mean, floor) - deviations))
-        return of_gram + 2.5 * self.channels * (of_means + of_deviations)
+        gram_part = tf.reduce_sum(tf.square(mean.gram - gram))
+        mean_part = tf.reduce_sum(tf.square(mean.mean - means))
+        deviation_part = tf.reduce_sum(tf.square(_deviation(mean, floor) - deviations))
+        return self.gram_scale * gram_part + self.moment_scale * (mean_part + deviation_part)
 
     def dvalue(self, mean: Moments, target: tuple, weight: float, positions: tf.Tensor) -> Moments:
         """Derivative of weight * cost with respect to ``sums``."""
         gram, means, deviations, floor = target
         deviation = _deviation(mean, floor)
         # s^2 = G_cc - m^2
-        dvariance = 2.5 * self.channels * (deviation - deviations) / deviation
-        dgram = (mean.gram - gram) / (2 * self.channels**2) + tf.linalg.diag(dvariance)
-        dmean = 5 * self.channels * (mean.mean - means) - 2 * dvariance * mean.mean
+        dvariance = self.moment_scale * (deviation - deviations) / deviation
+        dgram = 2 * self.gram_scale * (mean.gram - gram) + tf.linalg.diag(dvariance)
+        dmean = 2 * self.moment_scale * (mean.mean - means) - 2 * dvariance * mean.mean
         return Moments(weight * dgram / positions, weight * dmean / positions)
 
 
@@ -85,19 +96,19 @@ def _deviation(mean: Moments, floor: tf.Tensor) -> tf.Tensor:
 class WassersteinCost(_CostOfMoments):
     """|m - m*|^2 + tr(S + S* - 2 (S*^1/2 S S*^1/2)^1/2).
 
-    The squared 2-Wasserstein distance of two Gaussians (Olkin and Pukelsheim 1982), as a style cost
-    Vacher, Davila, Kohn and Coen-Cagli 2020 (arXiv:2006.08772). The sum over channels, not their
-    mean, gives conv4_1 its weight: with the mean strokes stay small, and conv1_1 leaves dots.
+    The squared 2-Wasserstein distance of two Gaussians (Olkin and Pukelsheim 1982); Vacher, Davila,
+    Kohn and Coen-Cagli 2020 (arXiv:2006.08772) use it as a style cost. It is the sum over channels,
+    which gives conv4_1 its weight: with the mean, strokes stay small and conv1_1 leaves dots.
     """
 
     def sums(self, F: tf.Tensor, P: None = None, guide: tf.Tensor | None = None) -> Moments:
-        """Gram matrix and totals: exact, as a covariance is a difference of such matrices."""
+        """Gram matrix and totals, in full float32: covariances are differences of them."""
         return Moments(channel_products(F, guide, exact=True), channel_totals(F, guide))
 
     def target(self, mean: Moments) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
         """m*, S*^1/2, tr S*, and what is added to variances, float64."""
         covariance = _covariance(mean)
-        # Of the Gram matrix: a covariance near 0 is all rounding, whose trace may be negative.
+        # From the Gram matrix, as the trace of a covariance near 0 may be negative by rounding.
         energy = tf.cast(tf.reduce_mean(tf.linalg.diag_part(mean.gram)), tf.float64)
         floor = FLOOR * energy + 1e-12
         values, vectors = tf.linalg.eigh(covariance)
@@ -109,9 +120,10 @@ class WassersteinCost(_CostOfMoments):
         """The cost, a scalar."""
         means, _, trace, _ = target
         covariance, values, _ = self._spectrum(mean, target)
-        of_covariances = tf.linalg.trace(covariance) + trace - 2 * tf.reduce_sum(tf.sqrt(values))
-        of_means = tf.reduce_sum(tf.square(tf.cast(mean.mean, tf.float64) - means))
-        distance = tf.maximum(of_means + of_covariances, 0)  # but for rounding it is so
+        roots = tf.reduce_sum(tf.sqrt(values))
+        covariance_part = tf.linalg.trace(covariance) + trace - 2 * roots
+        mean_part = tf.reduce_sum(tf.square(tf.cast(mean.mean, tf.float64) - means))
+        distance = tf.maximum(mean_part + covariance_part, 0)  # rounding may leave it below 0
         return tf.cast(distance, tf.float32)
 
     def dvalue(self, mean: Moments, target: tuple, weight: float, positions: tf.Tensor) -> Moments:
@@ -137,7 +149,10 @@ class WassersteinCost(_CostOfMoments):
 
 
 def _covariance(mean: Moments) -> tf.Tensor:
-    """(C, C) float64: the eigenvalues of a product of two span the square of their range."""
+    """S = G - m m^T, (C, C) float64.
+
+    The eigenvalues of a product of two such matrices span the square of their range.
+    """
     gram, mean = tf.cast(mean.gram, tf.float64), tf.cast(mean.mean, tf.float64)
     return gram - tf.tensordot(mean, mean, axes=0)
 

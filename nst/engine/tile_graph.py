@@ -273,7 +273,7 @@ class TileGraph:
         activations = self.network.run(x, self.layers)
         gradients = self._gradients(activations, measured, targets, guides, dsums)
         for name, gradient in upstream.items():
-            gradient = self._spread(gradient, activations[name], name, box)
+            gradient = self._pad_gradient(gradient, activations[name], name, box)
             gradients[name] = gradients[name] + gradient if name in gradients else gradient
         return self._backpropagate(x, activations, gradients)
 
@@ -289,14 +289,14 @@ class TileGraph:
         parts = self._measured(activations, measured)
         gradients = self._term_gradients(parts, targets, guides, dsums)
         return {
-            name: self._spread(gradient, activations[name], name, measured)
+            name: self._pad_gradient(gradient, activations[name], name, measured)
             for name, gradient in gradients.items()
         }
 
-    def _spread(
+    def _pad_gradient(
         self, gradient: tf.Tensor, activation: tf.Tensor, layer: str, box: tf.Tensor
     ) -> tf.Tensor:
-        """A gradient of the part of an activation in a box, with zeros around it."""
+        """The gradient of the part of an activation in a box, padded with zeros to the whole."""
         before = tf.pad(self._corners(layer, box)[0], [[1, 1]])  # of each axis
         after = tf.shape(activation) - before - tf.shape(gradient)
         return tf.pad(gradient, tf.stack([before, after], axis=1))

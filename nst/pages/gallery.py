@@ -113,5 +113,6 @@ def _describe(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
 
 def _address(path: Path) -> str:
     """A path relative to the page, for a link."""
-    depth = 1 if path.is_dir() else 2
-    return quote(os.fsencode("/".join(path.parts[-depth:])) + b"/" * path.is_dir())
+    if path.is_dir():
+        return quote(os.fsencode(f"{path.name}/"))
+    return quote(os.fsencode("/".join(path.parts[-2:])))

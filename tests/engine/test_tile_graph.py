@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nst.engine import tile_graph
+from nst.engine import tile_graphs
 from nst.engine.inputs import TransferInputs
 from nst.engine.objective import Objective
 from nst.engine.tile_graphs import TileGraphs
@@ -75,7 +75,7 @@ def test_a_style_is_measured_once_for_all_pictures(vgg19, temple, harbour):
 
 
 def test_only_so_many_styles_are_kept(graphs, monkeypatch):
-    monkeypatch.setattr(tile_graph, "MOST_STYLES", 2)
+    monkeypatch.setattr(tile_graphs, "MOST_STYLES", 2)
     measured = []
     for name in "abac":
         graphs.style_means((name,), lambda n=name: measured.append(n) or {})

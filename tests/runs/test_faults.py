@@ -48,17 +48,17 @@ def small_disk(path, size):
     """Mount a disk of its own at ``path``."""
     path.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", path]
-    if subprocess.run(command, capture_output=True).returncode:
+    if subprocess.run(command, capture_output=True, timeout=60).returncode:
         pytest.skip("making a small disk needs the right to mount")
     try:
         yield path
     finally:
-        subprocess.run(["umount", path], check=True)
+        subprocess.run(["umount", path], check=True, timeout=60)
 
 
 def remount(path, option):
     """Change an option of a mounted disk."""
-    subprocess.run(["mount", "-o", f"remount,{option}", path], check=True)
+    subprocess.run(["mount", "-o", f"remount,{option}", path], check=True, timeout=60)
 
 
 @pytest.mark.parametrize("size", range(16, 352, 48))

@@ -115,7 +115,8 @@ def test_the_command_of_a_report_makes_the_picture_again_anywhere(
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     words = command.replace("python nst_main.py", r"printf '%s\0'")  # as a shell takes it apart
-    words = subprocess.run(["bash", "-c", words], check=True, stdout=subprocess.PIPE).stdout
+    shell = ["bash", "-c", words]
+    words = subprocess.run(shell, check=True, stdout=subprocess.PIPE, timeout=60).stdout
     monkeypatch.chdir(ROOT)
     assert nst(*os.fsdecode(words).split("\0")[:-1], "--output_dir", elsewhere).code == 0
     again = elsewhere / "photo of me__painting" / RESULT

@@ -32,8 +32,10 @@ def write_damaged(path, damage, vgg19, vgg16):
         path.mkdir()
     elif damage == "fifo":
         os.mkfifo(path)
-    elif damage in ("empty", "text"):
-        path.write_text("weights\n" * 100 * (damage == "text"))
+    elif damage == "empty":
+        path.touch()
+    elif damage == "text":
+        path.write_text("weights\n" * 100)
     elif damage == "half mat":
         write_mat(path, few(layers, "conv3_1"), "new")
     elif damage == "half h5":
