@@ -194,7 +194,7 @@ from tensorflow.python.eager import context
 processor, = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
 import nst_main
-from nst.engine import devices, precision, tile_graph
+from nst.engine import devices, precision, tile_graph, tile_graphs
 devices.find_device = lambda *_, **__: devices.Device("CPU:1", "CPU:1")
 seen = []
 def noted(owner, name):
@@ -206,7 +206,7 @@ def noted(owner, name):
 noted(precision, "choose")
 noted(tile_graph.TileGraph, "__init__")
 noted(tile_graph.TileGraph, "style_targets")
-noted(tile_graph.TileGraphs, "run")
+noted(tile_graphs.TileGraphs, "run")
 code = nst_main.main(sys.argv[1:])
 print(*sorted(set(seen)), file=sys.stderr)
 sys.exit(code)
