@@ -194,17 +194,21 @@ def test_tensorflow_that_ends_the_program_is_heard(program, pair, tmp_path):
 
 
 def test_a_cost_that_is_not_finite_keeps_the_last_good_frame(nst, pair, tmp_path, monkeypatch):
-    from nst.engine.objective import Objective
+    import nst_utils
 
-    evaluate = Objective.__call__
-    calls = []
+    make, calls = nst_utils.make_iteration, []
 
-    def fails_at_the_fourth(self, image):
-        calls.append(image)
-        costs, gradient = evaluate(self, image)
-        return (costs._replace(total=costs.total * np.nan) if len(calls) == 4 else costs), gradient
+    def failing_at_the_fourth(*arguments):
+        iterate = make(*arguments)
 
-    monkeypatch.setattr(Objective, "__call__", fails_at_the_fourth)
+        def iterate_or_fail(image, state):
+            calls.append(image)
+            image, state, report = iterate(image, state)
+            return image, state, report * np.nan if len(calls) == 4 else report
+
+        return iterate_or_fail
+
+    monkeypatch.setattr(nst_utils, "make_iteration", failing_at_the_fourth)
     done = nst(*pair, *QUICK)
     assert done.code == 7
     assert "iteration 3" in done.err
