@@ -271,6 +271,12 @@ class StyleCost:
         """J_style of the layer, a scalar."""
         return self.scale * tf.reduce_sum(tf.square(G - A))
 
+    def value_and_dvalue(
+        self, G: tf.Tensor, A: tf.Tensor, weight: float, positions: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Both."""
+        return self.value(G, A), self.dvalue(G, A, weight, positions)
+
     def dvalue(self, G: tf.Tensor, A: tf.Tensor, weight: float, positions: tf.Tensor) -> tf.Tensor:
         """Derivative of weight * J_style with respect to ``sums``, (C, C), symmetric."""
         return weight * (2 * self.scale * (G - A) / positions)

@@ -52,6 +52,11 @@ class MeanCost(Cost, Protocol):
     def target(self, mean: Sums) -> Any:
         """The target of an image, from the mean of the styles; a tensor or a structure of them."""
 
+    def value_and_dvalue(
+        self, mean: Sums, target: Any, weight: float, positions: tf.Tensor
+    ) -> tuple[tf.Tensor, Sums]:
+        """``value`` and ``dvalue``, whose work may be shared."""
+
 
 class PositionCost(Cost, Protocol):
     """A cost that compares positions, each with its own target.

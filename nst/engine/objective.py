@@ -111,9 +111,9 @@ class Objective:
             maps.append(next_map)
         values, gradient = last.evaluate(maps.pop())
         for stage in reversed(before):
-            stage_sums = sums.pop()
-            values |= stage.values(stage_sums)
-            gradient = stage.backward(maps.pop(), stage_sums, gradient)
+            stage_values, dsums = stage.judge(sums.pop())
+            values |= stage_values
+            gradient = stage.backward(maps.pop(), dsums, gradient)
         gradient = tf.constant(fold(gradient, self._border))
         return _with_image_cost(self.graphs, values, image, gradient)
 

@@ -140,8 +140,8 @@ class Stage:
         """
         if len(self.tiles) > 1:
             sums, _ = self.sum_tiles(stage_input, compare=True)
-            values = self.values(sums)
-            return values, self.backward(stage_input, sums, None)
+            values, dsums = self.judge(sums)
+            return values, self.backward(stage_input, dsums, None)
         x = self._tile_input(stage_input, self.tiles[0])[0]
         values, gradient = self.graph.evaluate(x, *self.whole_arguments())
         return values, gradient.numpy()
@@ -158,24 +158,24 @@ class Stage:
             self.counts,
         )
 
-    def values(self, sums: ByTerm) -> ByTerm:
-        """Share times cost of each term of this stage, from the sums over all its tiles."""
-        return self.graph.values(sums, self._style_targets, self.counts)
+    def judge(self, sums: ByTerm) -> tuple[ByTerm, ByTerm]:
+        """``TileGraph.judge`` of the terms of this stage, from the sums over all its tiles."""
+        return self.graph.judge(sums, self._style_targets, self.counts)
 
     def backward(
         self,
         stage_input: np.ndarray,
-        sums: ByTerm,
+        dsums: ByTerm,
         upstream: np.ndarray | None,
     ) -> np.ndarray:
         """Gradient of J with respect to the map that this stage reads, (H, W, C).
 
-        sums: over all tiles. upstream: gradient with respect to the map that the next stage reads.
+        dsums: derivative with respect to the sums over all tiles. upstream: gradient with respect
+        to the map that the next stage reads.
         """
         graph = self.graph
         dtype = tf.float32 if graph.reads_picture else graph.gradient_dtype
         total = np.zeros(stage_input.shape, dtype.as_numpy_dtype)
-        dsums = graph.dsums(sums, self._style_targets, self.counts)
         last = graph.layers[-1]
 
         def arguments(tile: Tile) -> tuple:

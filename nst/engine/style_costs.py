@@ -18,6 +18,9 @@ SMALLEST = 1e-6
 FLOOR = 1e-5
 
 
+Spectrum = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
+
+
 class Moments(NamedTuple):
     """Gram matrix (C, C) and totals of the channels (C,), float32; or both per position."""
 
@@ -75,6 +78,12 @@ class MomentsCost(_CostOfMoments):
         deviation_part = tf.reduce_sum(tf.square(_deviation(mean, floor) - deviations))
         return self.gram_scale * gram_part + self.moment_scale * (mean_part + deviation_part)
 
+    def value_and_dvalue(
+        self, mean: Moments, target: tuple, weight: float, positions: tf.Tensor
+    ) -> tuple[tf.Tensor, Moments]:
+        """Both."""
+        return self.value(mean, target), self.dvalue(mean, target, weight, positions)
+
     def dvalue(self, mean: Moments, target: tuple, weight: float, positions: tf.Tensor) -> Moments:
         """Derivative of weight * cost with respect to ``sums``."""
         gram, means, deviations, floor = target
@@ -118,21 +127,40 @@ class WassersteinCost(_CostOfMoments):
 
     def value(self, mean: Moments, target: tuple) -> tf.Tensor:
         """The cost, a scalar."""
+        return self._value(mean, target, self._spectrum(mean, target))
+
+    def dvalue(self, mean: Moments, target: tuple, weight: float, positions: tf.Tensor) -> Moments:
+        """Derivative of weight * cost with respect to ``sums``."""
+        return self._dvalue(mean, target, weight, positions, self._spectrum(mean, target))
+
+    def value_and_dvalue(
+        self, mean: Moments, target: tuple, weight: float, positions: tf.Tensor
+    ) -> tuple[tf.Tensor, Moments]:
+        """Both, of one spectrum, which takes the time."""
+        spectrum = self._spectrum(mean, target)
+        value = self._value(mean, target, spectrum)
+        return value, self._dvalue(mean, target, weight, positions, spectrum)
+
+    def _value(self, mean: Moments, target: tuple, spectrum: Spectrum) -> tf.Tensor:
         means, _, trace, _ = target
-        covariance, values, _ = self._spectrum(mean, target)
+        covariance, values, _ = spectrum
         roots = tf.reduce_sum(tf.sqrt(values))
         covariance_part = tf.linalg.trace(covariance) + trace - 2 * roots
         mean_part = tf.reduce_sum(tf.square(tf.cast(mean.mean, tf.float64) - means))
         distance = tf.maximum(mean_part + covariance_part, 0)  # rounding may leave it below 0
         return tf.cast(distance, tf.float32)
 
-    def dvalue(self, mean: Moments, target: tuple, weight: float, positions: tf.Tensor) -> Moments:
-        """Derivative of weight * cost with respect to ``sums``.
-
-        With A = S*^1/2, dJ/dS = I - A (A S A)^-1/2 A, and S = G - m m^T.
-        """
+    def _dvalue(
+        self,
+        mean: Moments,
+        target: tuple,
+        weight: float,
+        positions: tf.Tensor,
+        spectrum: Spectrum,
+    ) -> Moments:
+        """With A = S*^1/2, dJ/dS = I - A (A S A)^-1/2 A, and S = G - m m^T."""
         means, root, *_ = target
-        _, values, vectors = self._spectrum(mean, target)
+        _, values, vectors = spectrum
         inverse = _with_eigenvalues(tf.matmul(root, vectors), tf.math.rsqrt(values))
         dgram = tf.eye(self.channels, dtype=tf.float64) - inverse
         m = tf.cast(mean.mean, tf.float64)
@@ -140,7 +168,7 @@ class WassersteinCost(_CostOfMoments):
         scale = weight / tf.cast(positions, tf.float64)
         return Moments(tf.cast(scale * dgram, tf.float32), tf.cast(scale * dmean, tf.float32))
 
-    def _spectrum(self, mean: Moments, target: tuple) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def _spectrum(self, mean: Moments, target: tuple) -> Spectrum:
         """S, and eigenvalues (C,) and eigenvectors (C, C) of A S A."""
         _, root, _, floor = target
         covariance = _covariance(mean) + floor * tf.eye(self.channels, dtype=tf.float64)

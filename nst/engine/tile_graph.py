@@ -148,49 +148,36 @@ class TileGraph:
             for term in self.mean_terms
         }
 
-    def values(self, sums: ByTerm, style_targets: ByTerm, counts: Counts) -> ByTerm:
-        """Share times cost of each term, float32 scalars, from the sums over a picture.
+    def judge(self, sums: ByTerm, style_targets: ByTerm, counts: Counts) -> tuple[ByTerm, ByTerm]:
+        """Values of the terms, and derivative of J, from the sums over a picture.
 
+        Values are share times cost, float32 scalars. The derivative is with respect to the sums.
         Each region counts by its share of the picture, so that a region is painted as strongly as
         the same region of a picture that is painted as a whole.
         """
-        values = {}
-        for term in self.position_terms:
-            mean = divided(sums[term.key], counts.positions[term.key])
-            values[term.key] = term.share * term.cost.value(mean, None)
-        for term in self.mean_terms:
-            total = tf.zeros(())
-            for region, weight in enumerate(self.region_weights):
-                size = counts.regions[term.layer][region]
-                mean = divided(_region(sums[term.key], region), size)
-                cost = term.cost.value(mean, _region(style_targets[term.key], region))
-                total += term.share * weight * size / counts.positions[term.key] * cost
-            values[term.key] = total
-        return values
-
-    def dsums(self, sums: ByTerm, style_targets: ByTerm, counts: Counts) -> ByTerm:
-        """Derivative of J with respect to the sums over a picture."""
-        dsums = {}
+        values, dsums = {}, {}
         for term in self.position_terms:
             positions = counts.positions[term.key]
             mean = divided(sums[term.key], positions)
+            values[term.key] = term.share * term.cost.value(mean, None)
             dsums[term.key] = term.cost.dvalue(mean, None, term.factor * term.share, positions)
         for term in self.mean_terms:
-            positions = counts.positions[term.key]
-            regions = []
+            cost, positions = mean_cost(term), counts.positions[term.key]
+            total, regions = tf.zeros(()), []
             for region, weight in enumerate(self.region_weights):
-                mean = divided(_region(sums[term.key], region), counts.regions[term.layer][region])
+                size = counts.regions[term.layer][region]
+                mean = divided(_region(sums[term.key], region), size)
                 # A region counts size / positions in J, and d mean / d sums is 1 / size.
-                regions.append(
-                    term.cost.dvalue(
-                        mean,
-                        _region(style_targets[term.key], region),
-                        term.factor * term.share * weight,
-                        positions,
-                    )
+                value, dsum = cost.value_and_dvalue(
+                    mean,
+                    _region(style_targets[term.key], region),
+                    term.factor * term.share * weight,
+                    positions,
                 )
-            dsums[term.key] = _stacked(regions)
-        return dsums
+                total += term.share * weight * size / positions * value
+                regions.append(dsum)
+            values[term.key], dsums[term.key] = total, _stacked(regions)
+        return values, dsums
 
     # What follows is traced.
 
@@ -316,10 +303,10 @@ class TileGraph:
         """
         activations = self.network.run(x, self.layers)
         sums = self._term_sums(self._measured(activations, measured), targets, guides)
-        dsums = self.dsums(sums, style_targets, counts)
+        values, dsums = self.judge(sums, style_targets, counts)
         gradients = self._gradients(activations, measured, targets, guides, dsums)
         gradient = self._backpropagate(x, activations, gradients)
-        return self.values(sums, style_targets, counts), gradient
+        return values, gradient
 
     def _term_gradients(
         self, parts: ByLayer, targets: ByTerm, guides: ByLayer, dsums: ByTerm
