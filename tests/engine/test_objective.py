@@ -276,6 +276,9 @@ class FirstAndEnergy:
             (mean["energy"][0] - tf.cast(target[1], tf.float32)) / self.channels
         )
 
+    def value_and_dvalue(self, mean, target, weight, positions):
+        return self.value(mean, target), self.dvalue(mean, target, weight, positions)
+
     def dvalue(self, mean, target, weight, positions):
         scale = 2 * weight / (self.channels * positions)
         energy = mean["energy"][0] - tf.cast(target[1], tf.float32)
