@@ -81,7 +81,7 @@ class Compiled:
     """
 
     def __init__(self, function: Callable) -> None:
-        self._function = tf.function(function, autograph=False, reduce_retracing=True)
+        self._function = tf.function(function, autograph=False)
         self._graph: Callable | None = None
 
     def __call__(self, *arguments: Any) -> Any:
