@@ -28,6 +28,7 @@ from nst.engine.memory import Memory
 from nst.engine.optimizers import optimizer_class
 from nst.engine.pixels import IMAGE_BYTES
 from nst.engine.scales import scale_factors, scale_iterations
+from nst.engine.stage_forecast import ITEM, StageForecast, stage_forecast
 from nst.engine.tiling import WHOLE, StageTiling, Tiling, halo
 from nst.pictures.resize import scaled_size, scaled_style_size
 from nst.settings import NEIGHBOURS, Settings
@@ -49,10 +50,6 @@ FIXED_BYTES = 300e6
 # The same on a card: weights, kernels loaded at their first use, memory of cuDNN. The context of
 # the card is not in it, as it is taken before the forecast. An estimate, not measured.
 CARD_FIXED_BYTES = 600e6
-# Peak memory of evaluating a tile, as a multiple of all its activations (benchmarks/memory.py).
-PEAK = {"float32": 1.6, "bfloat16": 2.0, "float16": 3.0}
-ITEM = {"float32": 4, "bfloat16": 2, "float16": 2}  # bytes of an activation
-GRADIENT_ITEM = {"float32": 4, "bfloat16": 2, "float16": 4}  # of its gradient
 EFFICIENCY = 0.7  # of the rate of a typical convolution, over a whole evaluation
 CUTS = ("pool2", "pool3")
 TILE_SIZES = (8192, 6144, 4096, 3072, 2048, 1536, 1024, 768, 512, 384, 256, 128, 64)
@@ -143,22 +140,6 @@ def run_seconds(forecasts: Sequence[ScaleForecast], settings: Settings, rate: fl
     operations = sum(len(its) * scale.operations for its, scale in zip(iterations, forecasts))
     operations += sum(scale.preparation for scale in forecasts)
     return operations / (EFFICIENCY * rate)
-
-
-@dataclass(frozen=True)
-class _StageForecast:
-    """What one stage takes.
-
-    tiles: of the picture. kept: bytes held for the run or the evaluation. peak: bytes while a tile
-    of the picture or of a style is evaluated. operations: of an evaluation of the picture.
-    style_operations: of an evaluation of all styles.
-    """
-
-    tiles: int
-    kept: float
-    peak: float
-    operations: float
-    style_operations: float
 
 
 @dataclass(frozen=True)
@@ -309,10 +290,10 @@ class _Scale:
         search = 2 * places * features * hypercolumn_values(self.network)
         return search + TURNS * style_operations / 2
 
-    def _stages(self, stages: Sequence[StageTiling], keep_content: bool) -> list[_StageForecast]:
+    def _stages(self, stages: Sequence[StageTiling], keep_content: bool) -> list[StageForecast]:
         depths = [3, *(channels(stage.layers[-1]) for stage in stages)]
         return [
-            _stage_forecast(
+            stage_forecast(
                 stage,
                 depths[number],
                 self._pictures,
@@ -323,75 +304,6 @@ class _Scale:
             )
             for number, stage in enumerate(stages)
         ]
-
-
-@functools.lru_cache(maxsize=4096)
-def _stage_forecast(
-    stage: StageTiling,
-    depth: int,
-    pictures: tuple[Size, ...],
-    content_layers: tuple[str, ...],
-    dtype: str,
-    keeps_content: bool,
-    is_last: bool,
-) -> _StageForecast:
-    """What one stage takes.
-
-    depth: channels of the map that it reads. pictures: sizes of the picture and of the styles, with
-    their borders. keeps_content: whether the content's activations are kept for all tiles.
-    """
-    cell = _cell_work(stage.layers, depth, content_layers)
-    item = ITEM[dtype]
-    tiles, peaks, operations = [], [], []
-    for size in pictures:
-        rows, columns = stage.span_totals(size)
-        tiles.append(rows.spans * columns.spans)
-        peaks.append(PEAK[dtype] * item * cell.activations * rows.most * columns.most)
-        once = tiles[-1] == 1 and is_last
-        passes = (2 if once else 3) * cell.operations
-        if not (keeps_content or once):
-            passes += 2 * cell.content_operations
-        operations.append(passes * rows.total * columns.total)
-    cells = math.prod(stage.map_size(pictures[0]))
-    kept = 0.0
-    if keeps_content:
-        kept += item * cell.content * cells
-    if not is_last:  # the map of the next stage, and the gradient with respect to it
-        kept += (item + GRADIENT_ITEM[dtype]) * cell.last * cells
-    return _StageForecast(tiles[0], kept, max(peaks), operations[0], sum(operations[1:]))
-
-
-@dataclass(frozen=True)
-class _CellWork:
-    """What consecutive layers take for each cell of the map that the first of them reads.
-
-    activations, content, last: numbers in the activations of all layers, of the content layers, and
-    of the last layer. operations: of a forward pass to the last layer. content_operations: of one
-    to the last content layer.
-    """
-
-    activations: float
-    content: float
-    last: float
-    operations: float
-    content_operations: float
-
-
-@functools.cache
-def _cell_work(layers: tuple[str, ...], depth: int, content_layers: tuple[str, ...]) -> _CellWork:
-    """depth: channels of the map."""
-    cells, activations, content, operations, content_operations = 1.0, 0.0, 0.0, 0.0, 0.0
-    for layer in layers:
-        if layer.startswith("pool"):
-            cells /= 4
-        else:
-            operations += 2 * 9 * depth * channels(layer) * cells
-        depth = channels(layer)
-        activations += depth * cells
-        if layer in content_layers:
-            content += depth * cells
-            content_operations = operations
-    return _CellWork(activations, content, depth * cells, operations, content_operations)
 
 
 def _scales(
