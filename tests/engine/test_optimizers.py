@@ -200,6 +200,23 @@ def test_a_state_that_was_written_over_is_not_saved():
         pickle.dumps(states[-6].saved())
 
 
+def test_products_of_large_pictures_are_exact():
+    """Sums of millions of float32 products of one sign lose digits, and pairs fail their check."""
+    random = np.random.default_rng(0)
+    image, further = (random.uniform(0, 255, (1000, 2000, 3)).astype(np.float32) for _ in range(2))
+    moved, change = further - image, 3 * further - 2 * image
+    state = LBFGS(4).init(image)
+    curvature, *_ = state.curvature.add(moved, change, change, tf.ones(image.shape, tf.bool))
+    for product, one, other in (
+        (curvature.products.moved[0], moved, moved),
+        (curvature.products.moved_change[0, 0], moved, change),
+        (curvature.products.changes[0, 0], change, change),
+    ):
+        exact = np.vdot(one.astype(np.float64), other.astype(np.float64))
+        assert float(product) == pytest.approx(exact, rel=2e-5)
+    curvature.check()
+
+
 def array_bytes(value):
     """Bytes of the arrays in a state, an array that is there twice counted once."""
     arrays = {}
