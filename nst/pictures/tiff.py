@@ -1,12 +1,13 @@
 """TIFF: which page is the picture, and who decodes it: Pillow where it is right, else tifffile."""
 
+import contextlib
 import logging
 import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from nst.errors import PictureError
 from nst.pictures.jpeg import read_structure
@@ -41,16 +42,15 @@ JPEG2000 = (33003, 33004, 33005, 34712)
 # of memory that is not known beforehand.
 OF_PILLOW = (1, 2, 3, 4, 5, 6, 7, 8, 32773, 32946, 34925, 50000, 50001)
 OF_TIFFFILE = (1, 2, 3, 4, 5, 7, 8, 32773, 32946, 34925, 50000, *JPEG2000)
+OF_PREDICTORS = (5, 8, 32946, 34925, 50000)  # where Pillow heeds a predictor
 # (photometric, samples, extra samples) of 8 bits, one pixel after the other, that Pillow decodes.
 PILLOW_8_BIT = {
     (0, 1, ()),
     (1, 1, ()),
-    (1, 2, (0,)),
     (1, 2, (1,)),
     (1, 2, (2,)),
     (2, 3, ()),
     (2, 4, ()),
-    (2, 4, (0,)),
     (2, 4, (1,)),
     (2, 4, (2,)),
     (2, 4, (999,)),
@@ -87,7 +87,8 @@ def open_tiff(path: Path, file: BinaryIO) -> ImageFile.ImageFile | None:
         raise PictureError(f"{path}: is a TIFF {reason}; save it as 8 or 16-bit RGB TIFF or as PNG")
     if page is tiff.pages.first and _pillow_is_right(page):
         file.seek(0)
-        return Image.open(file, formats=("TIFF",))
+        with contextlib.suppress(UnidentifiedImageError):  # as of big-endian BigTIFF
+            return Image.open(file, formats=("TIFF",))
     if page.compression not in OF_TIFFFILE:
         raise PictureError(
             f"{path}: is a TIFF with compression {_name(page.compression)}, which is not read for "
@@ -181,11 +182,12 @@ def _reason_against(page: "TiffPage") -> str:
         return "with other inks than CMYK"
     if isinstance(bits, tuple):
         return f"of different depths ({', '.join(map(str, bits))} bits)"
-    if page.sampleformat not in (0, 1, 2, 3, 4) or page.dtype is None:
+    is_odd = bits > 16 and bits not in (32, 64) and page.sampleformat != FLOAT
+    if page.sampleformat not in (0, 1, 2, 3, 4) or page.dtype is None or is_odd:
         return f"of numbers that are not read ({bits} bits, sample format {page.sampleformat})"
     if page.samplesperpixel < {2: 3, 5: 4, 6: 3, 8: 3, 9: 3}.get(photometric, 1):
         return f"of the colour kind {_name(photometric)} with too few channels"
-    if photometric == 3 and (page.colormap is None or page.dtype.kind != "u"):
+    if photometric == 3 and (page.colormap is None or page.dtype.kind not in "bu"):
         return "without its palette"
     is_plain = not page.is_subsampled and page.compression not in (OLD_JPEG, JPEG, *JPEG2000)
     if photometric == 6 and not (_pillow_is_right(page) or _becomes_rgb(page) or is_plain):
@@ -204,8 +206,10 @@ def _pillow_is_right(page: "TiffPage") -> bool:
         return False
     if page.compression not in OF_PILLOW or page.planarconfig == 2:
         return False
-    if page.compression == NO_COMPRESSION and (page.predictor != 1 or page.photometric == 6):
-        return False  # its reader of uncompressed files knows neither
+    if page.predictor != 1 and page.compression not in OF_PREDICTORS:
+        return False  # it would leave the differences as they are
+    if page.compression == NO_COMPRESSION and page.photometric == 6:
+        return False
     extras = tuple(map(int, page.extrasamples))
     if page.bitspersample in (1, 2, 4):
         return page.photometric in (0, 1) and page.samplesperpixel == 1

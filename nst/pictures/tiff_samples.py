@@ -76,6 +76,8 @@ def samples_to_image(samples: np.ndarray, layout: Layout, notes: list[str]) -> I
             if associated:
                 block /= np.maximum(share, 1e-6)
             result[part, :, -1:] = np.rint(share * 255)
+        if layout.kind == "white is zero":
+            block = 255 - block
         result[part, :, :channels] = np.rint(np.clip(block, 0, 255))
     if layout.kind in ("CIELAB", "ICCLAB"):
         result[:, :, 1:] ^= 128  # Pillow takes a* and b* as signed bytes
@@ -107,7 +109,9 @@ def _alpha_channel(channels: int, layout: Layout, notes: list[str]) -> tuple[int
         return None, False
     left_out = extra - (found is not None)
     if left_out:
-        notes.append(f"{left_out} of its channels, which are no colours, were left out")
+        notes.append(
+            f"what it holds beside its colours ({left_out} of {channels} channels) was left out"
+        )
     return found, associated
 
 
@@ -123,8 +127,6 @@ def _converter(
     levels = _levels(colours, layout.bits, notes)
     if kind == "YCbCr":
         return lambda block: _from_ycbcr(levels.share(block) * 255, layout)
-    if kind == "white is zero":
-        return lambda block: 255 - levels.share(block) * 255
     return lambda block: levels.share(block) * 255
 
 
