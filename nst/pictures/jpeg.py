@@ -11,12 +11,9 @@ from typing import Any, BinaryIO
 from PIL import JpegImagePlugin
 
 from nst.errors import PictureError
+from nst.pictures.pixel_limits import MAX_PROGRESSIVE_PIXELS, MAX_REDUCED_PIXELS
 
 MAX_SCANS = 200  # of a progressive JPEG: decoding each scan passes over the whole picture
-# A JPEG is decoded at down to an eighth of its size, so that more pixels can be read than of other
-# formats. The decoder keeps all coefficients of a progressive one, 6 bytes a pixel.
-MAX_REDUCED_PIXELS = 1_000_000_000
-MAX_PROGRESSIVE_PIXELS = 400_000_000
 
 # A marker that is no stuffed byte, no restart of the entropy-coded data and no fill byte.
 _MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])", re.DOTALL)

@@ -10,9 +10,11 @@ class LazyPicture(ImageFile.ImageFile):
     """A picture whose size is known from its head, and whose pixels are decoded by ``load``.
 
     notes: for the user, what was guessed or left out.
+    is_reducible: whether ``draft`` can choose fewer pixels.
     """
 
     notes: list[str]
+    is_reducible = False
     _upright: tuple[int, int]  # (width, height) in pixels, turned upright
     _decoded = False
 

@@ -15,19 +15,15 @@ from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
 from nst.errors import MemoryLimitError, PictureError
 from nst.files import file_hash
 from nst.pictures.formats import open_picture, unknown_format
-from nst.pictures.jpeg import MAX_REDUCED_PIXELS
 from nst.pictures.lazy_picture import LazyPicture
 from nst.pictures.levels import low_levels_note
 from nst.pictures.orientation import ORIENTATION_TAG, SIDEWAYS, UPRIGHT
+from nst.pictures.pixel_limits import MAX_PIXELS, MAX_REDUCED_PIXELS, MAX_RLE_PIXELS, MAX_SIDE
 from nst.pictures.resize import over_white, scaled_size
 from nst.silence import silent_stderr
 
 # Formats that are decoded at a fraction of their size where that is enough.
 REDUCIBLE = ("JPEG", "JPEG2000", "MPO")
-# Decoding takes 4 to 25 bytes a pixel, depending on the format: 0.5 to 3.2 GB at this limit.
-MAX_PIXELS = 128_000_000
-MAX_SIDE = 1_000_000  # decoders allocate some memory for each row
-MAX_RLE_PIXELS = 32_000_000  # of compressed BMP, which Pillow decodes byte by byte
 
 logging.getLogger("PIL").setLevel(logging.CRITICAL)  # failures are raised as exceptions
 
@@ -139,7 +135,8 @@ def error_text(error: Exception) -> str:
 def _check_size(path: Path, image: ImageFile.ImageFile) -> None:
     """Raise PictureError if decoding by the size in the head takes too much memory or time."""
     pixels = _pixels(image)
-    most = MAX_REDUCED_PIXELS if image.format in REDUCIBLE else MAX_PIXELS
+    is_reducible = getattr(image, "is_reducible", image.format in REDUCIBLE)
+    most = MAX_REDUCED_PIXELS if is_reducible else MAX_PIXELS
     if pixels > most or max(image.size) > MAX_SIDE:
         raise PictureError(f"{path}: {_too_large()}")
     is_rle = image.tile and image.tile[0].codec_name == "bmp_rle"

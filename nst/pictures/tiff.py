@@ -1,6 +1,7 @@
 """TIFF: which page is the picture, and who decodes it: Pillow where it is right, else tifffile."""
 
 import contextlib
+import itertools
 import logging
 import math
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from nst.errors import PictureError
 from nst.pictures.jpeg import read_structure
 from nst.pictures.lazy_picture import LazyPicture
 from nst.pictures.orientation import SIDEWAYS, UPRIGHT
+from nst.pictures.pixel_limits import MAX_PIXELS
 from nst.pictures.tiff_samples import Layout, samples_to_image
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ def open_tiff(path: Path, file: BinaryIO) -> ImageFile.ImageFile | None:
     from tifffile import TiffFile  # late: few runs need it
 
     tiff = TiffFile(file, name=path.name)
-    pages = list(_pages(tiff))
+    pages = list(itertools.islice(_pages(tiff), MAX_PAGES))
     if any(page.photometric in (CFA, LINEAR_RAW) or DNG_VERSION in page.tags for page in pages):
         return None
     if not pages:
@@ -85,7 +87,8 @@ def open_tiff(path: Path, file: BinaryIO) -> ImageFile.ImageFile | None:
     reason = _reason_against(page)
     if reason:
         raise PictureError(f"{path}: is a TIFF {reason}; save it as 8 or 16-bit RGB TIFF or as PNG")
-    if page is tiff.pages.first and _pillow_is_right(page):
+    copies = [other for other in pages if _is_copy(other, page)]
+    if page is tiff.pages.first and _pillow_is_right(page) and not copies:
         file.seek(0)
         with contextlib.suppress(UnidentifiedImageError):  # as of big-endian BigTIFF
             return Image.open(file, formats=("TIFF",))
@@ -94,16 +97,22 @@ def open_tiff(path: Path, file: BinaryIO) -> ImageFile.ImageFile | None:
             f"{path}: is a TIFF with compression {_name(page.compression)}, which is not read for "
             "this kind of picture; save it with LZW or without compression"
         )
-    return _TiffPicture(path, file, page)
+    return _TiffPicture(path, file, page, copies)
 
 
 class _TiffPicture(LazyPicture):
-    """A page that tifffile decodes."""
+    """A page that tifffile decodes.
+
+    copies: reduced ones of a page that is too large.
+    """
 
     format = "TIFF"
 
-    def __init__(self, path: Path, file: BinaryIO, page: "TiffPage") -> None:
-        self._path, self._page = path, page
+    def __init__(
+        self, path: Path, file: BinaryIO, page: "TiffPage", copies: list["TiffPage"]
+    ) -> None:
+        self._path, self._page, self._copies = path, page, copies
+        self.is_reducible = bool(copies)
         self._orientation = int(page.tags.valueof(274, 1))
         width, height = page.imagewidth, page.imagelength
         self._upright = (height, width) if self._orientation in SIDEWAYS else (width, height)
@@ -111,6 +120,20 @@ class _TiffPicture(LazyPicture):
         profile = page.tags.valueof(34675)
         if isinstance(profile, bytes):
             self.info["icc_profile"] = profile
+
+    def draft(self, mode: str | None, size: tuple[int, int] | None) -> None:
+        """Take the smallest copy of at least ``size``."""
+        width, height = size or self.size
+        if self._orientation in SIDEWAYS:
+            width, height = height, width
+        enough = [
+            copy for copy in self._copies if copy.imagewidth >= width and copy.imagelength >= height
+        ]
+        if enough:
+            self._page = min(enough, key=_pixels)
+            width, height = self._page.imagewidth, self._page.imagelength
+            self.notes.append(f"read from its reduced copy of {width} x {height}")
+            self._size = (height, width) if self._orientation in SIDEWAYS else (width, height)
 
     def decode(self) -> Image.Image:
         page = self._page
@@ -138,7 +161,8 @@ def _pages(tiff: "TiffFile") -> Iterator["TiffPage"]:
     for page in _chain(tiff.pages):
         yield page
         if page.subifds:
-            yield from _chain(page.pages)
+            with contextlib.suppress(Exception):  # any error of a damaged list
+                yield from _chain(page.pages)
 
 
 def _chain(pages: "TiffPages | None") -> Iterator["TiffPage"]:
@@ -157,6 +181,21 @@ def _kind(page: "TiffPage") -> int:
     """NewSubfileType of a page; the older SubfileType 2 stands for a reduced copy, too."""
     old = REDUCED if page.tags.valueof(255, 0) == 2 else 0
     return int(page.tags.valueof(254, old))
+
+
+def _is_copy(other: "TiffPage", page: "TiffPage") -> bool:
+    """Whether a page is a reduced copy of one that is too large to be read as it is."""
+    width, height = page.imagewidth, page.imagelength
+    skew = other.imagewidth * height - other.imagelength * width
+    return (
+        _pixels(page) > MAX_PIXELS > _pixels(other)
+        and _kind(other) & (REDUCED | MASK) == REDUCED
+        and abs(skew) <= 2 * max(width, height)  # sides are rounded to whole pixels
+        and other.compression in OF_TIFFFILE
+        and (other.photometric, other.samplesperpixel, other.bitspersample, other.sampleformat)
+        == (page.photometric, page.samplesperpixel, page.bitspersample, page.sampleformat)
+        and not _reason_against(other)
+    )
 
 
 def _pixels(page: "TiffPage") -> int:
@@ -194,7 +233,11 @@ def _reason_against(page: "TiffPage") -> str:
         return "of the colour kind YCbCr of a layout that is not read"
     segments = math.prod(page.chunked)
     offsets, counts = page.dataoffsets, page.databytecounts
-    if min(len(offsets), len(counts)) < segments or 0 in offsets[:segments] + counts[:segments]:
+    size = page.parent.filehandle.size
+    if min(len(offsets), len(counts)) < segments or not all(
+        0 < offset < size and 0 < count <= size
+        for offset, count in zip(offsets[:segments], counts[:segments])
+    ):
         return "of which parts are missing"
     return ""
 

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from tiff_files import GREY, HEIGHT, IN_LAB, OPACITY, PHOTO, RGB, WIDTH, Kind, kinds
 
+import nst.pictures.read
+import nst.pictures.tiff
 from nst.errors import PictureError
 from nst.pictures.read import peek_size, read_picture
 
@@ -144,6 +146,35 @@ def test_what_is_guessed_is_said(tmp_path, samples, word):
         samples = samples[:, :, 0]
     (note,) = read_picture(written(tmp_path, samples, photometric=photometric)).notes
     assert word in note
+
+
+def write_pyramid(path, below):
+    """The photo, with reduced copies behind it or, as in OME-TIFF, below it."""
+    with tifffile.TiffWriter(path) as file:
+        options = {"photometric": "rgb", "metadata": None, "compression": "zlib"}
+        file.write(RGB, **options, subifds=2 if below else None)
+        for factor in (2, 4):
+            size = (-(-WIDTH // factor), -(-HEIGHT // factor))
+            file.write(np.asarray(PHOTO.resize(size)), **options, subfiletype=1)
+
+
+@pytest.mark.parametrize("below", [False, True])
+@pytest.mark.parametrize(("long_side", "copy"), [(23, "23 x 15"), (20, "23 x 15"), (12, "12 x 8")])
+def test_a_picture_beyond_the_limit_is_read_from_its_reduced_copy(
+    tmp_path, monkeypatch, below, long_side, copy
+):
+    path = tmp_path / "a.tif"
+    write_pyramid(path, below)
+    assert not read_picture(path, long_side).notes
+    for module in (nst.pictures.tiff, nst.pictures.read):
+        monkeypatch.setattr(module, "MAX_PIXELS", 1000)
+    picture = read_picture(path, long_side)
+    assert picture.notes == (f"read from its reduced copy of {copy}",)
+    assert picture.file_size == peek_size(path) == (WIDTH, HEIGHT)
+    expected = PHOTO.resize(picture.rgb.shape[1::-1], Image.Resampling.LANCZOS)
+    assert np.abs(picture.rgb - np.asarray(expected, float)).mean() < 6
+    with pytest.raises(PictureError, match="give a smaller --image_size"):
+        read_picture(path, 30)
 
 
 def of_tags(path, changes):
