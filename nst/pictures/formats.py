@@ -6,6 +6,7 @@ from typing import BinaryIO
 from PIL import Image, ImageFile
 
 from nst.errors import PictureError
+from nst.pictures import heif
 from nst.pictures.camera_raw import is_camera_raw, open_camera_raw
 from nst.pictures.jpeg import is_jpeg, open_jpeg
 from nst.pictures.jpeg2000 import Jpeg2000Picture, is_jpeg2000
@@ -15,9 +16,6 @@ from nst.pictures.tiff import is_tiff, open_tiff
 
 # Formats that Pillow decodes safely. EPS would start another program; PDF is a document.
 FORMATS = ("AVIF", "BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP")
-HEIF_BRANDS = frozenset(
-    (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
-)
 AVIF_BRANDS = frozenset((b"avif", b"avis"))
 
 
@@ -45,8 +43,8 @@ def open_picture(path: Path, file: BinaryIO, whole: bool = True) -> ImageFile.Im
     if brands := _brands(file):
         if brands & AVIF_BRANDS:
             return Image.open(file, formats=("AVIF",))
-        if brands & HEIF_BRANDS:
-            return _open_heif(path, file)
+        if brands & heif.BRANDS:
+            return heif.open_heif(path, file)
         raise PictureError(f"{path}: is a video or audio file; give a picture")
     return Image.open(file, formats=FORMATS)
 
@@ -59,18 +57,6 @@ def _brands(file: BinaryIO) -> set[bytes]:
         return set()
     end = min(int.from_bytes(box[:4]), len(box))
     return {box[at : at + 4] for at in (8, *range(16, end, 4))}
-
-
-def _open_heif(path: Path, file: BinaryIO) -> ImageFile.ImageFile:
-    """Open a HEIC or HEIF; it is turned upright while it is decoded, and its EXIF says so."""
-    try:
-        from pi_heif import HeifImageFile
-    except ImportError:
-        raise PictureError(
-            f"{path}: is a HEIC picture, which is read with `pip install -r requirements.txt`; "
-            "or save it as JPEG or PNG"
-        ) from None
-    return HeifImageFile(file)
 
 
 def unknown_format(path: Path) -> str:

@@ -39,6 +39,16 @@ def test_heic_is_read_upright(name):
     assert not read_picture(HEIC / f"{name}.heic").notes
 
 
+@pytest.mark.parametrize("kind", [b"hvc1", b"Exif"])
+def test_a_heic_that_would_crash_its_reader_is_refused(tmp_path, kind):
+    data = (HEIC / "turned.heic").read_bytes()
+    at = data.index(kind, data.index(b"infe"))
+    (tmp_path / "a.heic").write_bytes(data[:at] + b"\xff" + data[at + 1 :])
+    for look in (peek_size, read_picture):
+        with pytest.raises(PictureError, match="damaged HEIC"):
+            look(tmp_path / "a.heic")
+
+
 def test_the_opacity_of_a_heic():
     opacity = np.asarray(Image.linear_gradient("L").resize((90, 60)))
     picture = read_picture(HEIC / "transparent.heic")

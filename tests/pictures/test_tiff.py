@@ -28,7 +28,7 @@ def written(tmp_path, samples, name="a.tif", **options):
     return path
 
 
-@settings(max_examples=400)
+@settings(max_examples=250)
 @given(kinds())
 def test_every_kind_shows_the_same_picture(tmp_path, kind):
     path = tmp_path / "a.tif"
@@ -240,7 +240,7 @@ def seeds():
     return buffers
 
 
-@settings(max_examples=1000)
+@settings(max_examples=700)
 @given(
     st.sampled_from(seeds()),
     st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=8),
