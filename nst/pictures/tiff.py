@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
@@ -14,7 +14,7 @@ from nst.errors import PictureError
 from nst.pictures.jpeg import read_structure
 from nst.pictures.lazy_picture import LazyPicture
 from nst.pictures.orientation import SIDEWAYS, UPRIGHT
-from nst.pictures.pixel_limits import MAX_PIXELS
+from nst.pictures.pixel_limits import MAX_PIXELS, MAX_SIDE
 from nst.pictures.tiff_samples import Layout, samples_to_image
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two: BigTIFF
 MAX_PAGES = 100  # that are looked at for the picture
+MAX_TAGS = 4096  # of a page; tifffile reads no more
 MAX_SAMPLES_BYTES = 3_200_000_000  # of all samples, decoded
 MAX_TILE_BYTES = 2**28  # of a tile that is larger than the picture
 
@@ -76,6 +77,9 @@ def open_tiff(path: Path, file: BinaryIO) -> ImageFile.ImageFile | None:
     """
     from tifffile import TiffFile  # late: few runs need it
 
+    if _first_side(file) > MAX_SIDE:
+        raise PictureError(f"{path}: has more than {MAX_SIDE:,} pixels along a side; it is damaged")
+    file.seek(0)
     tiff = TiffFile(file, name=path.name)
     pages = list(itertools.islice(_pages(tiff), MAX_PAGES))
     if any(page.photometric in (CFA, LINEAR_RAW) or DNG_VERSION in page.tags for page in pages):
@@ -154,6 +158,24 @@ class _TiffPicture(LazyPicture):
         if self._orientation in UPRIGHT:
             image = image.transpose(UPRIGHT[self._orientation])
         return image
+
+
+def _first_side(file: BinaryIO) -> int:
+    """The longer side of the first page, in pixels; tifffile takes minutes to open a huge one."""
+    head = file.read(16)
+    order: Literal["little", "big"] = "little" if head[:2] == b"II" else "big"
+    is_big = 43 in head[2:4]
+    word, count_bytes, entry = (8, 8, 20) if is_big else (4, 2, 12)
+    file.seek(int.from_bytes(head[word : 2 * word], order))
+    count = int.from_bytes(file.read(count_bytes), order)
+    tags = file.read(entry * min(count, MAX_TAGS))
+    sides = [0]
+    for at in range(0, len(tags), entry):
+        if int.from_bytes(tags[at : at + 2], order) in (256, 257):  # ImageWidth, ImageLength
+            size = {1: 1, 3: 2, 4: 4, 16: 8}.get(int.from_bytes(tags[at + 2 : at + 4], order), 0)
+            value = tags[at + 4 + word : at + 4 + word + size]
+            sides.append(int.from_bytes(value, order))
+    return max(sides)
 
 
 def _pages(tiff: "TiffFile") -> Iterator["TiffPage"]:

@@ -194,6 +194,7 @@ REFUSED = {
     "compression": lambda path: of_tags(path, {259: 34661}),
     "GB to decode": lambda path: of_tags(path, {256: 11_000, 257: 11_000, 278: 11_000, 277: 14}),
     "more than 128 megapixels": lambda path: of_tags(path, {256: 60_000, 257: 60_000, 278: 60_000}),
+    "pixels along a side": lambda path: of_tags(path, {257: 2**31}),
     "a volume": lambda path: of_tags(path, {305: 0}) or add_depth(path),
 }
 
