@@ -10,21 +10,23 @@ from pathlib import Path
 from nst import ROOT
 from nst.errors import MemoryLimitError, PictureError
 from nst.layout import COSTS, MANIFEST
+from nst.pictures.camera_raw import EXTENSIONS as RAW_EXTENSIONS
 from nst.pictures.read import error_text, peek_size
 
 SHIPPED = ROOT / "images"
 
-# File names with these endings count as pictures. Some of these formats cannot be read: a user
-# wants to know which of the pictures in a folder were left out.
+# File names with these endings count as pictures. Some of these formats cannot be read, some only
+# by packages that may be missing: a user wants to know which pictures in a folder were left out.
 EXTENSIONS = frozenset(
     f".{name}"
     for names in (
         "avif avifs apng bmp dib gif jpg jpeg jpe jfif jp2 j2k jpc jpf jpx png pbm pgm ppm pnm pfm",
         "tga icb vda vst tif tiff webp",
-        "heic heif jxl psd cr2 cr3 nef arw dng raf orf rw2",
+        "heic heics heif heifs hif jxl psd",
     )
     for name in names.split()
 )
+EXTENSIONS |= RAW_EXTENSIONS
 
 
 def shipped_picture(name: str) -> Path | None:

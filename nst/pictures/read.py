@@ -8,49 +8,25 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
 
 from nst.errors import MemoryLimitError, PictureError
 from nst.files import file_hash
+from nst.pictures.formats import open_picture, unknown_format
+from nst.pictures.lazy_picture import LazyPicture
+from nst.pictures.levels import low_levels_note
+from nst.pictures.orientation import ORIENTATION_TAG, SIDEWAYS, UPRIGHT
+from nst.pictures.pixel_limits import MAX_PIXELS, MAX_REDUCED_PIXELS, MAX_RLE_PIXELS, MAX_SIDE
 from nst.pictures.resize import over_white, scaled_size
 from nst.silence import silent_stderr
 
-# Formats that are safe to decode. EPS would start another program; PDF is a document.
-FORMATS = (
-    "AVIF",
-    "BMP",
-    "DIB",
-    "GIF",
-    "JPEG",
-    "JPEG2000",
-    "PNG",
-    "PPM",
-    "TGA",
-    "TIFF",
-    "WEBP",
-)
-# Decoding takes 4 to 25 bytes a pixel, depending on the format: 0.5 to 3.2 GB at this limit.
-MAX_PIXELS = 128_000_000
-MAX_SIDE = 1_000_000  # decoders allocate some memory for each row
-MAX_RLE_PIXELS = 32_000_000  # of compressed BMP, which Pillow decodes byte by byte
-MAX_SCANS = 200  # of a progressive JPEG: decoding each scan passes over the whole picture
+# Formats that are decoded at a fraction of their size where that is enough.
+REDUCIBLE = ("JPEG", "JPEG2000", "MPO")
 
 logging.getLogger("PIL").setLevel(logging.CRITICAL)  # failures are raised as exceptions
 
-ORIENTATION_TAG = 0x0112
-UPRIGHT = {  # EXIF orientation -> the operation that turns the picture upright
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 
@@ -79,10 +55,11 @@ def peek_size(path: Path) -> tuple[int, int]:
 
     Raises PictureError for a file that its head shows to be unreadable.
     """
-    with _picture_errors(path), silent_stderr(), Image.open(path, formats=FORMATS) as image:
+    with _picture_errors(path), silent_stderr(), open(path, "rb") as file:
+        image = open_picture(path, file, whole=False)
         _check_size(path, image)
         width, height = image.size
-        if image.format == "TIFF":  # Pillow has turned this size upright
+        if image.format == "TIFF" or isinstance(image, LazyPicture):  # their size is upright
             return width, height
         if image.format == "PNG" and "exif" not in image.info:
             return width, height  # getexif would decode the whole picture to look for EXIF data
@@ -119,8 +96,9 @@ def read_picture(path: Path, long_side: int | None = None, factor: float = 1.0) 
     """
     with _picture_errors(path), open(path, "rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        _check_scans(path, file)
-        with silent_stderr(), Image.open(file, formats=FORMATS) as image:
+        file.seek(0)
+        with silent_stderr():
+            image = open_picture(path, file)
             return _decode(path, sha256, image, long_side, factor)
 
 
@@ -136,7 +114,7 @@ def _picture_errors(path: Path) -> Iterator[None]:
     except PictureError:
         raise
     except UnidentifiedImageError:
-        raise PictureError(f"{path}: {_unknown_format(path)}") from None
+        raise PictureError(f"{path}: {unknown_format(path)}") from None
     except Image.DecompressionBombError:
         raise PictureError(f"{path}: {_too_large()}") from None
     except MemoryError:
@@ -156,41 +134,24 @@ def error_text(error: Exception) -> str:
 
 def _check_size(path: Path, image: ImageFile.ImageFile) -> None:
     """Raise PictureError if decoding by the size in the head takes too much memory or time."""
-    pixels = image.width * image.height
-    if pixels > MAX_PIXELS or max(image.size) > MAX_SIDE:
+    pixels = _pixels(image)
+    is_reducible = getattr(image, "is_reducible", image.format in REDUCIBLE)
+    most = MAX_REDUCED_PIXELS if is_reducible else MAX_PIXELS
+    if pixels > most or max(image.size) > MAX_SIDE:
         raise PictureError(f"{path}: {_too_large()}")
     is_rle = image.tile and image.tile[0].codec_name == "bmp_rle"
     if is_rle and pixels > MAX_RLE_PIXELS:
         raise PictureError(f"{path}: is too large a compressed BMP; save it as PNG")
 
 
-def _check_scans(path: Path, file: BinaryIO) -> None:
-    """Raise PictureError for a JPEG whose many scans take minutes to decode; rewinds the file."""
-    file.seek(0)
-    scans, last_byte = 0, b""
-    is_jpeg = file.read(2) == b"\xff\xd8"
-    while is_jpeg and (block := file.read(2**20)):
-        scans += (last_byte + block).count(b"\xff\xda")  # a marker may span two blocks
-        last_byte = block[-1:]
-    if scans > MAX_SCANS:
-        raise PictureError(f"{path}: has {scans} scans; save it again as an ordinary JPEG")
-    file.seek(0)
+def _pixels(image: Image.Image) -> int:
+    return image.width * image.height
 
 
 def _too_large() -> str:
     """The reason against a picture beyond MAX_PIXELS or MAX_SIDE."""
     most = f"{MAX_PIXELS / 1e6:.0f} megapixels or {MAX_SIDE:,} pixels along a side"
     return f"has more than {most}; make it smaller first"
-
-
-def _unknown_format(path: Path) -> str:
-    """The reason against a file in none of FORMATS."""
-    with open(path, "rb") as file:
-        head = file.read(16)
-    if head[4:8] == b"ftyp" and head[8:12] not in (b"avif", b"avis"):
-        return "is a HEIC or video file, which is not read; save it as JPEG or PNG"
-    formats = "JPEG, PNG, WebP, TIFF, BMP, GIF"
-    return f"is not a picture that can be read ({formats} and a few more); give another file"
 
 
 def _decode(
@@ -202,12 +163,19 @@ def _decode(
     file_size = file.size
     scale = _scale(file_size, long_side, factor)
     size = size_as_read(file_size, long_side, factor)
-    if size[0] * size[1] > MAX_PIXELS:
+    if size[0] * size[1] > MAX_PIXELS and factor > 1:
         raise PictureError(f"{path}: would be {size[0]} x {size[1]}; use a smaller --style_scale")
-    if 2 * scale < 1:
-        # A JPEG decoder can shrink by powers of two. Twice the target leaves Lanczos enough detail.
-        file.draft(file.mode, scaled_size(file_size, 2 * scale))
+    # Some decoders can shrink by powers of two. Twice the target leaves Lanczos enough detail.
+    enough = scale if _pixels(file) > MAX_PIXELS else 2 * scale
+    if enough < 1:
+        file.draft(file.mode, scaled_size(file_size, enough))
+    if _pixels(file) > MAX_PIXELS:
+        raise PictureError(f"{path}: {_too_large()}, or give a smaller --image_size")
+    is_deep_colour = any(";16" in str(tile.args) for tile in file.tile)
     file.load()
+    notes += getattr(file, "notes", [])
+    if is_deep_colour and file.mode == "RGB":
+        notes += low_levels_note(257 * int(np.asarray(file).max()), 65535)
     profile = file.info.get("icc_profile")
     orientation = _orientation(file, notes)
 
@@ -270,6 +238,7 @@ def _from_deep_grey(image: Image.Image, notes: list[str]) -> Image.Image:
     low, high = float(grey.min()), float(grey.max())
     if image.mode.startswith("I;16") or (image.mode == "I" and low >= 0 and 255 < high <= 65535):
         grey /= 257
+        notes += low_levels_note(high, 65535)
     elif image.mode == "F" and low >= -0.5 and high <= 1.5:  # 0..1, with overshoot of resampling
         grey = np.clip(grey, 0, 1) * 255
     elif low < 0 or high > 255:

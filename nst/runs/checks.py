@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from nst.errors import OutputError, UsageError
-from nst.pictures.read import MAX_PIXELS
+from nst.pictures.pixel_limits import MAX_PIXELS
 from nst.runs.tensorboard import check_tensorboard
 from nst.settings import Settings
 

@@ -267,6 +267,8 @@ BAD = {
         struct.pack(">II", 90, 60), struct.pack(">II", 60_000, 60_000)
     ),
     "photo.heic": b"\0\0\0\x18ftypheic" + b"\0" * 200,
+    "photo.orf": b"IIRO\x08\0\0\0" + b"\0" * 200,
+    "half_deep.tif": encoded(Image.fromarray(GREY.astype(np.uint16) * 257), "a.tif")[:3000],
     "script.eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n",
     "nan.tif": encoded(Image.fromarray(np.full((4, 4), np.nan, np.float32)), "a.tif"),
 }
