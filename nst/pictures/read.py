@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import io
 import logging
 import warnings
 from collections.abc import Iterator
@@ -11,10 +10,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from nst.errors import MemoryLimitError, PictureError
 from nst.files import file_hash
+from nst.pictures import png
+from nst.pictures.colour_tags import ColourTags, read_tags
+from nst.pictures.convert import deep_png, to_srgb
 from nst.pictures.resize import over_white, scaled_size
 from nst.silence import silent_stderr
 
@@ -51,7 +53,6 @@ UPRIGHT = {  # EXIF orientation -> the operation that turns the picture upright
     8: Image.Transpose.ROTATE_90,
 }
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
-SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 
 @dataclass(frozen=True)
@@ -207,11 +208,13 @@ def _decode(
     if 2 * scale < 1:
         # A JPEG decoder can shrink by powers of two. Twice the target leaves Lanczos enough detail.
         file.draft(file.mode, scaled_size(file_size, 2 * scale))
+    tags = read_tags(path, file, notes)
+    png.correct_key(file)
+    deep = deep_png(file, tags, notes)
     file.load()
-    profile = file.info.get("icc_profile")
     orientation = _orientation(file, notes)
 
-    image = _eight_bit(file, notes)
+    image = deep or _eight_bit(file, notes)
     if image.size != size:
         image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
     if orientation in UPRIGHT:
@@ -225,7 +228,7 @@ def _decode(
         image = image.convert(image.mode[:-1])
         if transparency.min() == 255:
             transparency = None
-    image = _to_srgb(image, profile, notes)
+    image = to_srgb(image, ColourTags() if deep else tags, notes)
     if transparency is not None:
         image = over_white(image, Image.fromarray(transparency))
     return Picture(path, sha256, file_size, np.array(image), transparency, tuple(notes))
@@ -276,22 +279,3 @@ def _from_deep_grey(image: Image.Image, notes: list[str]) -> Image.Image:
         grey = (grey - low) * (255 / max(high - low, 1e-9))
         notes.append(f"its grey levels {low:g} to {high:g} were mapped to 0..255")
     return Image.fromarray(np.rint(grey).astype(np.uint8))
-
-
-def _to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Image.Image:
-    """Convert L, RGB, CMYK or LAB to sRGB, by the ICC profile of the file if it is usable."""
-    if profile:
-        try:
-            return _convert_profile(image, ImageCms.ImageCmsProfile(io.BytesIO(profile)))
-        except (ImageCms.PyCMSError, OSError):
-            notes.append("its ICC profile does not fit or is damaged; its colours were left alone")
-    if image.mode == "LAB":
-        return _convert_profile(image, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")))
-    return image.convert("RGB")
-
-
-def _convert_profile(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
-    """Convert an image from the colour space of ``profile`` to sRGB; raises PyCMSError."""
-    converted = ImageCms.profileToProfile(image, profile, SRGB, outputMode="RGB")
-    assert converted is not None  # None only for inPlace=True
-    return converted

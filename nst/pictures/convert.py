@@ -1,0 +1,106 @@
+"""Levels of a picture -> sRGB, as its colour tags say."""
+
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image, ImageCms, ImageFile
+
+from nst.pictures import icc, png
+from nst.pictures.colour_space import SRGB, ColourSpace, srgb_converter
+from nst.pictures.colour_tags import ColourTags
+
+BLOCK = 2**20  # pixels that are converted at once, to save memory
+LOW_LEVEL = 4096  # of 65536; with no level beyond it, a picture may be one of 12 bits
+
+
+def to_srgb(image: Image.Image, tags: ColourTags, notes: list[str]) -> Image.Image:
+    """Convert an image of mode L, RGB, CMYK or LAB to sRGB, mode RGB.
+
+    ``notes`` get what was guessed or left out.
+    """
+    if profile := _usable_profile(image, tags, notes):
+        mode, transform = profile
+        return icc.apply(transform, image if image.mode == mode else image.convert(mode))
+    if image.mode == "LAB":
+        return icc.apply(icc.lab_transform(), image)
+    if image.mode == "CMYK":
+        notes.append("CMYK without a usable ICC profile: its colours are approximate")
+    if image.mode == "CMYK" or tags.space == SRGB:
+        return image.convert("RGB")
+    pixels = np.array(image)
+    levels = pixels[..., np.newaxis] if image.mode == "L" else pixels  # (H, W, 1 or 3)
+    convert = _space_converter(tags.space, levels, notes)
+    rows = max(1, BLOCK // image.width)
+    for top in range(0, image.height, rows):
+        levels[top : top + rows] = convert(levels[top : top + rows])
+    return Image.fromarray(pixels).convert("RGB")
+
+
+def deep_png(file: ImageFile.ImageFile, tags: ColourTags, notes: list[str]) -> Image.Image | None:
+    """A PNG of 16 bits in sRGB, mode RGB or RGBA: converted before its levels are cut to 8 bits.
+
+    None for another picture, and for grey levels that need no conversion.
+    """
+    if file.format != "PNG" or file.fp is None:
+        return None
+    chunks = png.read_chunks(file.fp)
+    is_plain = file.mode == "I;16" and tags == ColourTags()
+    if png.bit_depth(chunks) != 16 or is_plain:
+        return None
+    deep = png.DeepPNG(file, chunks)
+    image, highest = deep.to_eight_bit(_deep_converter(deep, tags, notes))
+    if 0 < highest < LOW_LEVEL:
+        notes.append(f"its levels reach {highest} of 65535")
+    return image
+
+
+def _deep_converter(
+    deep: png.DeepPNG, tags: ColourTags, notes: list[str]
+) -> Callable[[np.ndarray], np.ndarray]:
+    """A function from (h, W, 1 or 3) uint16 levels to (h, W, 3) uint8, or (h, W, 1) for grey."""
+    sample = deep.sample()
+    eight_bit = (sample >> 8).astype(np.uint8)
+    image = Image.fromarray(eight_bit if deep.mode == "RGB" else eight_bit[..., 0])
+    profile = _usable_profile(image, tags, notes)
+    if profile is None:
+        return _space_converter(tags.space, sample, notes)
+    mode, transform = profile
+    channels = len(mode)
+
+    def convert(levels: np.ndarray) -> np.ndarray:
+        if levels.shape[-1] > channels:
+            levels = levels[..., :channels]  # a grey picture in three channels
+        elif levels.shape[-1] < channels:
+            levels = np.repeat(levels, channels, axis=-1)
+        return icc.apply_deep(transform, mode, levels)
+
+    return convert
+
+
+def _space_converter(
+    space: ColourSpace, sample: np.ndarray, notes: list[str]
+) -> Callable[[np.ndarray], np.ndarray]:
+    """The converter of a colour space; ``notes`` get that a picture is HDR."""
+    if space.hdr:
+        notes.append(f"an HDR picture ({space.hdr}): its highlights were compressed")
+    return srgb_converter(space, sample)
+
+
+def _usable_profile(
+    image: Image.Image, tags: ColourTags, notes: list[str]
+) -> tuple[str, ImageCms.ImageCmsTransform] | None:
+    """The mode that an image is to be brought to, and the transform from there to sRGB.
+
+    None if it has no ICC profile, or one that is damaged or for other pictures.
+    """
+    if tags.icc is None:
+        return None
+    try:
+        profile = icc.Profile(tags.icc)
+        reason = profile.unfit(image)
+        if reason is None:
+            return profile.mode, profile.transform()
+    except (ImageCms.PyCMSError, OSError):
+        reason = "is damaged"
+    notes.append(f"its ICC profile {reason}; it was left out")
+    return None
