@@ -81,7 +81,7 @@ HDR: dict[Transfer, str] = {hdr.pq_to_light: "PQ", hdr.hlg_to_scene: "HLG"}
 class ColourSpace:
     """What the levels of a picture stand for.
 
-    primaries: (x, y) of red, green, blue and white. ValueError if they span no gamut.
+    primaries: (x, y) of red, green, blue and white. ValueError if they span no colours.
     to_light: levels 0..1 -> light, 1 = white. With HLG, light of the scene.
     narrow: levels of 8 bits are 16..235, deeper ones likewise.
     """
@@ -101,15 +101,14 @@ class ColourSpace:
 
     def matrix(self) -> np.ndarray:
         """(3, 3): light in these primaries -> light in those of sRGB, white to white."""
-        return np.linalg.inv(_to_xyz(BT709)) @ _adaptation(self.primaries[3]) @ self._to_xyz()
+        to_xyz = _to_xyz(self.primaries)
+        matrix: np.ndarray = _adaptation(self.primaries[3]) @ to_xyz
+        return np.linalg.inv(_to_xyz(BT709)) @ matrix
 
     def luminance(self) -> np.ndarray:
         """(3,): shares of red, green and blue in the luminance, with the sum 1."""
-        weights: np.ndarray = self._to_xyz()[1]
+        weights: np.ndarray = _to_xyz(self.primaries)[1]
         return weights
-
-    def _to_xyz(self) -> np.ndarray:
-        return _to_xyz(self.primaries)
 
     def light_table(self, dtype: np.dtype) -> np.ndarray:
         """(256,) or (65536,) float32: light of each level of uint8 or uint16."""
@@ -134,12 +133,11 @@ def from_codes(primaries: int, transfer: int, narrow: bool = False) -> ColourSpa
 def _to_xyz(primaries: Primaries) -> np.ndarray:
     """(3, 3): light in these primaries -> CIE XYZ, white has Y = 1; may raise ValueError."""
     xyz = np.array([(x, y, 1 - x - y) for x, y in primaries]).T  # (3, 4)
-    try:
-        shares = np.linalg.solve(xyz[:, :3], xyz[:, 3] / xyz[1, 3])
-    except np.linalg.LinAlgError:
-        raise ValueError("primaries that span no gamut") from None
-    if not np.isfinite(shares).all() or np.abs(np.linalg.det(xyz[:, :3])) < 1e-6:
-        raise ValueError("primaries that span no gamut")
+    if xyz[1, 3] <= 0 or abs(np.linalg.det(xyz[:, :3])) < 1e-6:
+        raise ValueError("these primaries span no colours")
+    shares = np.linalg.solve(xyz[:, :3], xyz[:, 3] / xyz[1, 3])
+    if shares.min() <= 0:
+        raise ValueError("white is not among the colours of these primaries")
     return xyz[:, :3] * shares
 
 

@@ -147,6 +147,8 @@ def _box_tags(
             space = from_codes(*colour.video)
             if space is None:
                 notes.append(f"its colours are of an unknown kind {colour.video}; taken for sRGB")
+            elif space.hdr and icc:
+                notes.append(f"its ICC profile decides, though its tags call it HDR ({space.hdr})")
             return icc, space
         if colour.enumerated == ROMM_ENUMERATED:
             return icc, ColourSpace(ROMM, romm_to_light)
