@@ -18,11 +18,12 @@ def to_srgb(image: Image.Image, tags: ColourTags, notes: list[str]) -> Image.Ima
 
     ``notes`` get what was guessed or left out.
     """
-    if profile := _usable_profile(image, tags, notes):
-        mode, transform = profile
-        return icc.apply(transform, image if image.mode == mode else image.convert(mode))
+    if transform := _profile_transform(image, tags, notes):
+        return transform.apply(
+            image if image.mode == transform.mode else image.convert(transform.mode)
+        )
     if image.mode == "LAB":
-        return icc.apply(icc.lab_transform(), image)
+        return icc.lab_transform().apply(image)
     if image.mode == "CMYK":
         notes.append("CMYK without a usable ICC profile: its colours are approximate")
     if image.mode == "CMYK" or tags.space == SRGB:
@@ -61,18 +62,17 @@ def _deep_converter(
     sample = deep.sample()
     eight_bit = (sample >> 8).astype(np.uint8)
     image = Image.fromarray(eight_bit if deep.mode == "RGB" else eight_bit[..., 0])
-    profile = _usable_profile(image, tags, notes)
-    if profile is None:
+    transform = _profile_transform(image, tags, notes)
+    if transform is None:
         return _space_converter(tags.space, sample, notes)
-    mode, transform = profile
-    channels = len(mode)
+    channels = len(transform.mode)
 
     def convert(levels: np.ndarray) -> np.ndarray:
         if levels.shape[-1] > channels:
             levels = levels[..., :channels]  # a grey picture in three channels
         elif levels.shape[-1] < channels:
             levels = np.repeat(levels, channels, axis=-1)
-        return icc.apply_deep(transform, mode, levels)
+        return transform.apply_deep(levels)
 
     return convert
 
@@ -86,10 +86,10 @@ def _space_converter(
     return srgb_converter(space, sample)
 
 
-def _usable_profile(
+def _profile_transform(
     image: Image.Image, tags: ColourTags, notes: list[str]
-) -> tuple[str, ImageCms.ImageCmsTransform] | None:
-    """The mode that an image is to be brought to, and the transform from there to sRGB.
+) -> icc.Transform | None:
+    """The transform by the ICC profile of an image, which may be for another mode.
 
     None if it has no ICC profile, or one that is damaged or for other pictures.
     """
@@ -99,7 +99,7 @@ def _usable_profile(
         profile = icc.Profile(tags.icc)
         reason = profile.unfit(image)
         if reason is None:
-            return profile.mode, profile.transform()
+            return profile.transform()
     except (ImageCms.PyCMSError, OSError):
         reason = "is damaged"
     notes.append(f"its ICC profile {reason}; it was left out")

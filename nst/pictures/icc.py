@@ -67,51 +67,64 @@ class Profile:
                 return primaries, transfer, not full
         return None
 
-    def transform(self) -> ImageCms.ImageCmsTransform:
+    def transform(self) -> "Transform":
         """From an image of ``mode`` to sRGB; raises ImageCms.PyCMSError.
 
         By the intent that the profile names, and with black point compensation.
         """
         intent = INTENTS.get(self._cms.profile.rendering_intent, ImageCms.Intent.PERCEPTUAL)
-        return _transform(self._cms, self.mode, intent)
+        return Transform(self._cms, self.mode, intent)
 
 
-def lab_transform() -> ImageCms.ImageCmsTransform:
+class Transform:
+    """From the levels of images of ``mode`` to sRGB; ImageCms.PyCMSError if there is no way."""
+
+    def __init__(
+        self, profile: ImageCms.ImageCmsProfile, mode: str, intent: ImageCms.Intent
+    ) -> None:
+        self.mode = mode
+        flags = ImageCms.Flags.BLACKPOINTCOMPENSATION
+        # Grey levels are few: exact. Otherwise LittleCMS has tables of its own, here finer ones.
+        flags |= ImageCms.Flags.NOOPTIMIZE if mode == "L" else ImageCms.Flags.HIGHRESPRECALC
+        self._transform = ImageCms.buildTransform(profile, SRGB, mode, "RGB", intent, flags)
+        self._greys: np.ndarray | None = None
+        if mode == "L":
+            ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[np.newaxis])
+            self._greys = np.asarray(self._apply(ramp))[0]
+
+    def _apply(self, image: Image.Image) -> Image.Image:
+        converted = ImageCms.applyTransform(image, self._transform)
+        assert converted is not None  # None only for inPlace=True
+        return converted
+
+    def apply(self, image: Image.Image) -> Image.Image:
+        """An image of the mode of the transform -> RGB."""
+        if self._greys is None:
+            return self._apply(image)
+        return Image.fromarray(self._greys[np.asarray(image)])
+
+    def apply_deep(self, levels: np.ndarray) -> np.ndarray:
+        """Levels of 16 bits in sRGB of 8: (H, W, 1, 3 or 4) uint16 -> (H, W, 3) uint8.
+
+        Pillow gives LittleCMS no more than 8 bits. So the colours of neighbouring 8-bit levels are
+        interpolated over the simplex around each pixel, as LittleCMS does within its own tables.
+        """
+        base, rest = np.divmod(levels.astype(np.int32), 257)
+        order = np.argsort(-rest, axis=-1)
+        ordered = np.take_along_axis(rest, order, axis=-1).astype(np.float32) / 257
+        shares = -np.diff(ordered, prepend=1, append=0, axis=-1)  # of each corner, with the sum 1
+        mixed = np.zeros((*levels.shape[:2], 3), np.float32)
+        for step in range(levels.shape[-1] + 1):
+            if step:  # to the next corner of the simplex
+                channel = order[..., step - 1 : step]
+                corner = np.take_along_axis(base, channel, axis=-1) + 1
+                np.put_along_axis(base, channel, np.minimum(corner, 255), axis=-1)
+            pixels = base.astype(np.uint8)
+            image = Image.fromarray(pixels[..., 0] if self.mode == "L" else pixels, mode=self.mode)
+            mixed += shares[..., step, np.newaxis] * np.asarray(self.apply(image))
+        return np.rint(mixed).astype(np.uint8)
+
+
+def lab_transform() -> Transform:
     """From a LAB image to sRGB."""
-    return _transform(LAB, "LAB", ImageCms.Intent.PERCEPTUAL)
-
-
-def _transform(
-    source: ImageCms.ImageCmsProfile, mode: str, intent: ImageCms.Intent
-) -> ImageCms.ImageCmsTransform:
-    flags = ImageCms.Flags.BLACKPOINTCOMPENSATION
-    return ImageCms.buildTransform(source, SRGB, mode, "RGB", intent, flags)
-
-
-def apply(transform: ImageCms.ImageCmsTransform, image: Image.Image) -> Image.Image:
-    """An image of the mode of ``transform`` in sRGB."""
-    converted = ImageCms.applyTransform(image, transform)
-    assert converted is not None  # None only for inPlace=True
-    return converted
-
-
-def apply_deep(transform: ImageCms.ImageCmsTransform, mode: str, levels: np.ndarray) -> np.ndarray:
-    """Levels of 16 bits in sRGB of 8: (H, W, 1, 3 or 4) uint16 -> (H, W, 3) uint8.
-
-    Pillow gives LittleCMS no more than 8 bits. So the colours of neighbouring 8-bit levels are
-    interpolated over the simplex around each pixel, as LittleCMS does within its own tables.
-    """
-    base, rest = np.divmod(levels.astype(np.int32), 257)
-    order = np.argsort(-rest, axis=-1)
-    ordered = np.take_along_axis(rest, order, axis=-1).astype(np.float32) / 257
-    shares = -np.diff(ordered, prepend=1, append=0, axis=-1)  # of each corner, with the sum 1
-    mixed = np.zeros((*levels.shape[:2], 3), np.float32)
-    for step in range(levels.shape[-1] + 1):
-        if step:  # to the next corner of the simplex
-            channel = order[..., step - 1 : step]
-            corner = np.take_along_axis(base, channel, axis=-1) + 1
-            np.put_along_axis(base, channel, np.minimum(corner, 255), axis=-1)
-        pixels = base.astype(np.uint8)
-        image = Image.fromarray(pixels[..., 0] if mode == "L" else pixels, mode=mode)
-        mixed += shares[..., step, np.newaxis] * np.asarray(apply(transform, image))
-    return np.rint(mixed).astype(np.uint8)
+    return Transform(LAB, "LAB", ImageCms.Intent.PERCEPTUAL)
