@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO
 
 from PIL import ImageFile
 from PIL.ImageCms import PyCMSError
 
-from nst.pictures import isobmff, png
+from nst.pictures import isobmff, png_levels
 from nst.pictures.colour_space import (
     ADOBE,
     BT709,
@@ -53,20 +52,21 @@ class ColourTags:
 
 
 def read_tags(path: Path, file: ImageFile.ImageFile, notes: list[str]) -> ColourTags:
-    """What the file at ``path`` says of its colours. It is opened, but not loaded yet.
+    """What the file at ``path``, which is opened as ``file``, says of its colours.
 
     ``notes`` get what was guessed or left out. Raises ValueError for a colour space of JPEG 2000
     that nothing here converts.
     """
     icc: bytes | None = file.info.get("icc_profile")
     space = None
-    if file.format == "PNG" and file.fp:
-        chunks = png.read_chunks(file.fp)
+    if file.format == "PNG":
+        with open(path, "rb") as stream:
+            chunks = png_levels.read_chunks(stream)
         if codes := _png_codes(chunks, notes):
             return ColourTags(space=codes)
         space = _png_space(chunks, notes)
-    elif file.format in BOX_FORMATS and file.fp:
-        icc, space = _box_tags(file.fp, icc, notes)
+    elif file.format in BOX_FORMATS:
+        icc, space = _box_tags(path, icc, notes)
     if icc:
         return _hdr_profile(icc) or ColourTags(icc, space or SRGB)
     # Without EXIF data, Pillow would decode a whole PNG to look for some behind its pixels.
@@ -133,11 +133,12 @@ def _primaries(colours: Sequence[float], white: Sequence[float]) -> Primaries:
 
 
 def _box_tags(
-    file: IO[bytes], icc: bytes | None, notes: list[str]
+    path: Path, icc: bytes | None, notes: list[str]
 ) -> tuple[bytes | None, ColourSpace | None]:
     """The ICC profile, which is ``icc`` if there is one, and the colour space of the boxes."""
     try:
-        colours = isobmff.read_colours(file)
+        with open(path, "rb") as file:
+            colours = isobmff.read_colours(file)
     except (struct.error, IndexError):
         notes.append("its boxes are damaged; its colours are taken for sRGB")
         colours = []

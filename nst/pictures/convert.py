@@ -1,13 +1,14 @@
 """Levels of a picture -> sRGB, as its colour tags say."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageCms, ImageFile
 
-from nst.pictures import icc, png
+from nst.pictures import icc, png_levels
 from nst.pictures.colour_space import SRGB, ColourSpace, srgb_converter
-from nst.pictures.colour_tags import ColourTags
+from nst.pictures.colour_tags import ColourTags, read_tags
 
 BLOCK = 2**20  # pixels that are converted at once, to save memory
 LOW_LEVEL = 4096  # of 65536; with no level beyond it, a picture may be one of 12 bits
@@ -37,26 +38,34 @@ def to_srgb(image: Image.Image, tags: ColourTags, notes: list[str]) -> Image.Ima
     return Image.fromarray(pixels).convert("RGB")
 
 
-def deep_png(file: ImageFile.ImageFile, tags: ColourTags, notes: list[str]) -> Image.Image | None:
+def deep_png(
+    path: Path, file: ImageFile.ImageFile, shrink: int, notes: list[str]
+) -> Image.Image | None:
     """A PNG of 16 bits in sRGB, mode RGB or RGBA: converted before its levels are cut to 8 bits.
+
+    file: opened, but not loaded yet. shrink: pixels along the sides of squares that are averaged.
 
     None for another picture, and for grey levels that need no conversion.
     """
     if file.format != "PNG" or file.fp is None:
         return None
-    chunks = png.read_chunks(file.fp)
-    is_plain = file.mode == "I;16" and tags == ColourTags()
-    if png.bit_depth(chunks) != 16 or is_plain:
+    chunks = png_levels.read_chunks(file.fp)
+    if png_levels.bit_depth(chunks) != 16:
         return None
-    deep = png.DeepPNG(file, chunks)
-    image, highest = deep.to_eight_bit(_deep_converter(deep, tags, notes))
+    said: list[str] = []
+    tags = read_tags(path, file, said)
+    if file.mode == "I;16" and tags == ColourTags():
+        return None
+    deep = png_levels.DeepPNG(file, chunks)
+    image, highest = deep.to_eight_bit(_deep_converter(deep, tags, said), shrink)
     if 0 < highest < LOW_LEVEL:
-        notes.append(f"its levels reach {highest} of 65535")
+        said.append(f"its levels reach {highest} of 65535; it is read as it is, dark")
+    notes += said
     return image
 
 
 def _deep_converter(
-    deep: png.DeepPNG, tags: ColourTags, notes: list[str]
+    deep: png_levels.DeepPNG, tags: ColourTags, notes: list[str]
 ) -> Callable[[np.ndarray], np.ndarray]:
     """A function from (h, W, 1 or 3) uint16 levels to (h, W, 3) uint8, or (h, W, 1) for grey."""
     sample = deep.sample()

@@ -10,6 +10,7 @@ REFERENCE_WHITE = 203.0  # cd/m2, ITU-R BT.2408
 PQ_PEAK = 10_000.0 / REFERENCE_WHITE  # the brightest level of PQ
 HLG_PEAK = 1000.0 / REFERENCE_WHITE  # of the display that BT.2100 takes as nominal
 HLG_SYSTEM_GAMMA = 1.2  # of that display
+STEPS = 1024  # of the curve of the tone mapping
 
 # SMPTE ST 2084
 M1, M2 = 2610 / 16384, 2523 / 4096 * 128
@@ -57,13 +58,16 @@ def tone_map(light: np.ndarray, peak: float) -> np.ndarray:
     peak = min(peak, PQ_PEAK)
     if peak <= 1:
         return np.minimum(light, 1)
-    brightest = light.max(axis=-1, keepdims=True)
+    # In steps of PQ, which are about equal to the eye; between them the curve is straight.
     white, top = light_to_pq(np.array([1.0, peak]))
+    level = np.linspace(0, 1, STEPS)
     most = white / top
     knee = 1.5 * most - 0.5
-    level = light_to_pq(np.minimum(brightest, peak)) / top  # 0..1
     t = np.maximum(level - knee, 0) / (1 - knee)
     shoulder = (2 * t**3 - 3 * t**2 + 1) * knee
     shoulder += (t**3 - 2 * t**2 + t) * (1 - knee) + (3 * t**2 - 2 * t**3) * most
+    bright = pq_to_light(level * top)
     mapped = pq_to_light(np.where(level < knee, level, shoulder) * top)
-    return np.minimum(light * (mapped / np.maximum(brightest, 1e-9)), 1)
+    brightest = light.max(axis=-1, keepdims=True)
+    gain = np.interp(brightest, bright, mapped) / np.maximum(brightest, 1e-9)
+    return np.minimum(light * gain.astype(light.dtype), 1)

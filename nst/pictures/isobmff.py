@@ -4,7 +4,7 @@ import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO
+from typing import BinaryIO
 
 MOST_BYTES = 2**26  # of a box that is read
 # Boxes that hold boxes, with the length of what stands before those: ``meta`` and the boxes of one
@@ -29,16 +29,12 @@ class Colour:
     enumerated: int | None = None
 
 
-def read_colours(file: IO[bytes]) -> list[Colour]:
+def read_colours(file: BinaryIO) -> list[Colour]:
     """The colours of the main picture of a file, in their order; [] if it tells none.
 
-    The file is left where it was. struct.error if its boxes are damaged.
+    struct.error or IndexError if its boxes are damaged.
     """
-    before = file.tell()
-    try:
-        top = list(_file_boxes(file))
-    finally:
-        file.seek(before)
+    top = list(_file_boxes(file))
     for name, data in sorted(top, key=lambda box: box[0] == b"moov"):
         if name == b"jp2h":
             return [_jpeg2000_colour(box) for kind, box in _boxes(data) if kind == b"colr"]
@@ -48,7 +44,7 @@ def read_colours(file: IO[bytes]) -> list[Colour]:
     return []
 
 
-def _file_boxes(file: IO[bytes]) -> Iterator[Box]:
+def _file_boxes(file: BinaryIO) -> Iterator[Box]:
     """The boxes of a file that may tell colours."""
     end = file.seek(0, os.SEEK_END)
     start = 0

@@ -14,9 +14,9 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from nst.errors import MemoryLimitError, PictureError
 from nst.files import file_hash
-from nst.pictures import png
-from nst.pictures.colour_tags import ColourTags, read_tags
+from nst.pictures.colour_tags import read_tags
 from nst.pictures.convert import deep_png, to_srgb
+from nst.pictures.png_levels import correct_key
 from nst.pictures.resize import over_white, scaled_size
 from nst.silence import silent_stderr
 
@@ -208,9 +208,8 @@ def _decode(
     if 2 * scale < 1:
         # A JPEG decoder can shrink by powers of two. Twice the target leaves Lanczos enough detail.
         file.draft(file.mode, scaled_size(file_size, 2 * scale))
-    tags = read_tags(path, file, notes)
-    png.correct_key(file)
-    deep = deep_png(file, tags, notes)
+    correct_key(file)
+    deep = deep_png(path, file, max(1, int(0.5 / scale)), notes)
     file.load()
     orientation = _orientation(file, notes)
 
@@ -228,7 +227,8 @@ def _decode(
         image = image.convert(image.mode[:-1])
         if transparency.min() == 255:
             transparency = None
-    image = to_srgb(image, ColourTags() if deep else tags, notes)
+    if not deep:
+        image = to_srgb(image, read_tags(path, file, notes), notes)
     if transparency is not None:
         image = over_white(image, Image.fromarray(transparency))
     return Picture(path, sha256, file_size, np.array(image), transparency, tuple(notes))

@@ -106,22 +106,29 @@ class DeepPNG:
         rows = [self._rows(top, top + 1)[0][:, ::step] for top in range(0, height, step)]
         return np.concatenate(rows)
 
-    def to_eight_bit(self, convert: Callable[[np.ndarray], np.ndarray]) -> tuple[Image.Image, int]:
+    def to_eight_bit(
+        self, convert: Callable[[np.ndarray], np.ndarray], shrink: int
+    ) -> tuple[Image.Image, int]:
         """The picture after ``convert``, in mode RGB or RGBA, and the highest level of its colours.
 
-        convert: (h, W, 1 or 3) uint16 -> (h, W, 3) uint8.
+        convert: (h, w, 1 or 3) uint16 -> (h, w, 3) uint8.
+        shrink: pixels along the sides of the squares that are averaged before.
         """
         width, height = self.size
         opaque = self._key is None and self._type in (GREY, RGB)
-        pixels = np.empty((height, width, 3 if opaque else 4), np.uint8)
-        highest, rows = 0, max(1, BLOCK // width)
-        for top in range(0, height, rows):
-            levels, alpha = self._rows(top, min(top + rows, height))
+        shape = (-(-height // shrink), -(-width // shrink), 3 if opaque else 4)
+        pixels = np.empty(shape, np.uint8)
+        highest, rows = 0, max(1, BLOCK // width // shrink)  # of the result at once
+        for top in range(0, len(pixels), rows):
+            bottom = min((top + rows) * shrink, height)
+            levels, alpha = self._rows(top * shrink, bottom)
+            highest = max(highest, int(levels.max()))
+            if shrink > 1:
+                levels, alpha = _averages(levels, alpha, shrink)
             block = pixels[top : top + rows]
             block[..., :3] = convert(levels)
             if alpha is not None:
                 block[..., 3] = alpha
-            highest = max(highest, int(levels.max()))
         return Image.fromarray(pixels), highest
 
     def _rows(self, top: int, bottom: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -139,3 +146,24 @@ class DeepPNG:
         if self._type in (GREY, RGB):
             return samples, None
         return samples[..., :-1], np.rint(samples[..., -1] / 257).astype(np.uint8)
+
+
+def _averages(
+    levels: np.ndarray, alpha: np.ndarray | None, side: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Averages over squares of some pixels, those at the edges smaller; invisible colours left out.
+
+    levels: (H, W, 1 or 3) uint16. alpha: (H, W) uint8 or None.
+    """
+
+    def sums(values: np.ndarray) -> np.ndarray:
+        rows, columns = (np.arange(0, size, side) for size in values.shape[:2])
+        return np.add.reduceat(np.add.reduceat(values, rows, axis=0), columns, axis=1)
+
+    counts = sums(np.ones(levels.shape[:2], np.float32))
+    if alpha is None:
+        return np.rint(sums(levels.astype(np.float32)) / counts[..., np.newaxis]).astype("u2"), None
+    visible = sums(alpha.astype(np.float32))
+    colours = sums(levels * alpha[..., np.newaxis].astype(np.float32))
+    colours /= np.maximum(visible, 1)[..., np.newaxis]
+    return np.rint(colours).astype("u2"), np.rint(visible / counts).astype("u1")

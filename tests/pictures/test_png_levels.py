@@ -164,6 +164,28 @@ def test_chunks_that_cannot_be_are_left_out_and_said(tmp_path, bad, word):
     assert len(picture.notes) == 1
 
 
+@pytest.mark.parametrize("colour_type", [0, 2, 4, 6])
+@pytest.mark.parametrize("side", [7, 20])
+def test_deep_levels_are_shrunk_as_those_of_8_bits(tmp_path, side, colour_type):
+    samples = np.kron(PHOTO if colour_type in (2, 6) else GREY, np.ones((3, 3, 1), int))
+    if colour_type in (4, 6):
+        alpha = np.zeros_like(samples[..., :1])
+        alpha[20:, 30:] = 255
+        samples = np.concatenate([np.where(alpha, samples, 0), alpha], axis=-1)
+    pictures = []
+    for depth, factor in ((8, 1), (16, 257)):
+        path = tmp_path / f"{depth}.png"
+        # gAMA, or 16 bits of grey would go through Pillow
+        path.write_bytes(files.png(samples * factor, depth, colour_type, files.gama(1 / 1.8)))
+        pictures.append(read_picture(path, side))
+    one, other = pictures
+    assert one.rgb.shape == other.rgb.shape
+    off = np.abs(one.rgb.astype(int) - other.rgb)
+    assert off.mean() < 3
+    if colour_type in (4, 6):
+        assert np.abs(one.transparency.astype(int) - other.transparency).mean() < 3
+
+
 @pytest.mark.parametrize("depth", [8, 16])
 def test_narrow_range(tmp_path, depth):
     unit = 2 ** (depth - 8)
@@ -182,9 +204,8 @@ def test_more_saturated_than_its_levels_in_p3(tmp_path):
 
 def test_dark_levels_of_16_bits_are_said(tmp_path):
     samples = PHOTO.astype(int) * 16
-    assert read(tmp_path, files.png(samples, 16, 2)).notes == (
-        f"its levels reach {samples.max()} of 65535",
-    )
+    (note,) = read(tmp_path, files.png(samples, 16, 2)).notes
+    assert f"its levels reach {samples.max()} of 65535" in note
 
 
 def test_the_first_frame_of_an_animation(tmp_path):
