@@ -10,10 +10,11 @@ from pathlib import Path
 from PIL import ImageFile
 from PIL.ImageCms import PyCMSError
 
-from nst.pictures import isobmff, png_levels
+from nst.pictures import bmp, isobmff, png_levels
 from nst.pictures.colour_space import (
     ADOBE,
     BT709,
+    D65,
     ROMM,
     SRGB,
     ColourSpace,
@@ -36,6 +37,7 @@ ADOBE_NAME = re.compile(r"_\w{3}\d{4}\.jpe?g", re.IGNORECASE)
 SCREEN_GAMMA = 1 / 2.2
 ADOBE_GAMMA = 563 / 256
 TOLERANCE = 0.05  # of a gamma that counts as that of a screen, as libpng has it
+LEAST_GAMMA = 0.05  # and at most 20
 NEAR = 0.003  # of chromaticities that count as the same
 UNSPECIFIED = (2, 2)  # by ITU-T H.273
 BOX_FORMATS = ("AVIF", "HEIF", "JPEG2000")
@@ -65,12 +67,15 @@ def read_tags(path: Path, file: ImageFile.ImageFile, notes: list[str]) -> Colour
         if codes := _png_codes(chunks, notes):
             return ColourTags(space=codes)
         space = _png_space(chunks, notes)
+    elif file.format == "BMP":
+        icc, space = _bmp_tags(path, notes)
     elif file.format in BOX_FORMATS:
         icc, space = _box_tags(path, icc, notes)
     if icc:
         return _hdr_profile(icc) or ColourTags(icc, space or SRGB)
     # Without EXIF data, Pillow would decode a whole PNG to look for some behind its pixels.
-    if space is None and (file.format != "PNG" or "exif" in file.info):
+    has_exif = file.format != "PNG" or "exif" in file.info
+    if space is None and has_exif and file.mode not in ("CMYK", "LAB"):
         space = _exif_space(path, file, notes)
     return ColourTags(space=space or SRGB)
 
@@ -105,21 +110,37 @@ def _png_space(chunks: dict[bytes, bytes], notes: list[str]) -> ColourSpace | No
     gamma = None
     if len(data := chunks.get(b"gAMA", b"")) >= 4:
         gamma = struct.unpack_from(">I", data)[0] / 100_000
-        if not 0.05 <= gamma <= 20:
+        if not LEAST_GAMMA <= gamma <= 1 / LEAST_GAMMA:
             notes.append(f"its chunk gAMA says {gamma:g}, which cannot be; it was left out")
             gamma = None
     primaries = BT709
     if len(data := chunks.get(b"cHRM", b"")) >= 32:
         x_y = [value / 100_000 for value in struct.unpack_from(">8I", data)]
         primaries = _primaries(x_y[2:], x_y[:2])
-    like_srgb = gamma is None or abs(gamma / SCREEN_GAMMA - 1) <= TOLERANCE
-    if primaries == BT709 and like_srgb:  # what writers of sRGB say, too
+    return _told_space(primaries, 1 / gamma if gamma else None, notes)
+
+
+def _bmp_tags(path: Path, notes: list[str]) -> tuple[bytes | None, ColourSpace | None]:
+    """The ICC profile and the colour space of the header of a BMP."""
+    with open(path, "rb") as file:
+        told = bmp.read_colours(file)
+    if told.linked:
+        notes.append("its ICC profile is in another file, which is not read")
+    primaries = _primaries(told.endpoints, D65) if told.endpoints else BT709
+    is_gamma = LEAST_GAMMA <= told.gamma <= 1 / LEAST_GAMMA
+    return told.icc, _told_space(primaries, told.gamma if is_gamma else None, notes)
+
+
+def _told_space(primaries: Primaries, gamma: float | None, notes: list[str]) -> ColourSpace | None:
+    """The colour space of numbers in a file; None if they are those that sRGB is told by, too."""
+    like_srgb = gamma is None or abs(gamma * SCREEN_GAMMA - 1) <= TOLERANCE
+    if primaries == BT709 and like_srgb:
         return None
-    to_light = srgb_to_light if gamma is None else partial(power, 1 / gamma)
+    to_light = srgb_to_light if gamma is None else partial(power, gamma)
     try:
         return ColourSpace(primaries, to_light)
     except ValueError:
-        notes.append("its chunk cHRM spans no colours; it was left out")
+        notes.append("its primaries span no colours; they were left out")
         return None if like_srgb else ColourSpace(BT709, to_light)
 
 

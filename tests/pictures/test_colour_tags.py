@@ -242,3 +242,49 @@ def test_damaged_boxes_end(changes, kept):
         data[int(where * len(data))] = value
     with contextlib.suppress(struct.error, IndexError):  # which the reader of pictures remarks
         read_colours(io.BytesIO(data[: int(kept * len(data))]))
+
+
+SRGB_ENDS, ADOBE_ENDS = (
+    [value for x, y in ends for value in (x, y, 1 - x - y)]
+    for ends in (
+        ((0.64, 0.33), (0.30, 0.60), (0.15, 0.06)),
+        ((0.64, 0.33), (0.21, 0.71), (0.15, 0.06)),
+    )
+)
+
+
+def bmp(kind, endpoints=(0,) * 9, gamma=0.0, profile=b""):
+    """A BMP of version 5 of IN_ADOBE."""
+    rows = np.asarray(IN_ADOBE)[::-1, :, ::-1].tobytes()  # 144 bytes each, a multiple of 4
+    start = 14 + 124
+    head = struct.pack("<IiiHHIIiiII", 124, 48, 24, 1, 24, 0, len(rows), 0, 0, 0, 0)
+    head += bytes(16) + kind + struct.pack("<9I", *(round(x * 2**30) for x in endpoints))
+    head += struct.pack("<3I", *[round(gamma * 65536)] * 3)
+    head += struct.pack("<4I", 4, 124 + len(rows), len(profile), 0)
+    return struct.pack("<2sIII", b"BM", start + len(rows), 0, start) + head + rows + profile
+
+
+@pytest.mark.parametrize(
+    ("data", "is_adobe", "note"),
+    [
+        (bmp(b"BGRs"), False, None),
+        (bmp(b"\0\0\0\0"), False, None),
+        (bmp(b"\0\0\0\0", SRGB_ENDS, 2.2), False, None),
+        (bmp(b"\0\0\0\0", ADOBE_ENDS, 2.2), True, None),
+        (bmp(b"KNIL", profile=b"c:\\a.icc\0"), False, "another file"),
+        (bmp(b"DEBM", profile=b"damaged"), False, "damaged"),
+    ],
+)
+def test_bmp(tmp_path, data, is_adobe, note):
+    (tmp_path / "a.bmp").write_bytes(data)
+    picture = read_picture(tmp_path / "a.bmp")
+    assert np.abs(picture.rgb - (CHART if is_adobe else np.asarray(IN_ADOBE, int))).max() <= 3
+    assert [note in said for said in picture.notes] == [True] * bool(note)
+
+
+def test_the_profile_in_a_bmp(tmp_path):
+    matrix = np.array(
+        [[0.60974, 0.20528, 0.14919], [0.31111, 0.62567, 0.06322], [0.01947, 0.06087, 0.74457]]
+    )
+    (tmp_path / "a.bmp").write_bytes(bmp(b"DEBM", profile=files.matrix_profile(matrix, 2.2)))
+    assert np.abs(read_picture(tmp_path / "a.bmp").rgb - CHART).max() <= 3

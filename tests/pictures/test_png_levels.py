@@ -150,8 +150,8 @@ def test_chunks_of_colours(tmp_path, name, kind):
     [
         (files.gama(0), "gAMA"),
         (files.gama(9999), "gAMA"),
-        (files.chrm(*[(0, 0)] * 4), "cHRM"),
-        (files.chrm(D65, *[(0.3, 0.3)] * 3), "cHRM"),
+        (files.chrm(*[(0, 0)] * 4), "primaries"),
+        (files.chrm(D65, *[(0.3, 0.3)] * 3), "primaries"),
         (files.cicp(9, 77), "cICP"),
         (files.cicp(1, 13, matrix=5), "cICP"),
         (files.iccp(b"no profile"), "ICC"),
