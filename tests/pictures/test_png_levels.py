@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from helpers import ROOT
+from helpers import QUICK, ROOT, pixels
 from nst.errors import PictureError
 from nst.pictures.read import read_picture
 
@@ -233,3 +233,16 @@ def test_damaged_deep_files_are_read_or_refused(tmp_path, kind, changes, kept):
     except PictureError:
         return
     assert picture.rgb.dtype == np.uint8
+
+
+def test_a_run_says_what_was_guessed_and_keeps_what_a_key_hides(nst, painting, tmp_path):
+    samples = PHOTO.astype(int) * 257
+    samples[:10], samples[10:20] = 0x8000, 0x80FF  # the key, and what has the same high byte
+    key = files.chunk(b"tRNS", b"\x80\0" * 3)
+    (tmp_path / "a.png").write_bytes(files.png(samples, 16, 2, files.cicp(9, 16), key))
+    done = nst("--content_image_filename", "a.png", "--style_image_filename", painting, *QUICK)
+    assert done.code == 0, done.err
+    assert "an HDR picture (PQ)" in done.out + done.err
+    alpha = pixels(tmp_path / "output/a__painting/generated_image.png")[..., 3]
+    assert (alpha[:10] == 0).all()
+    assert (alpha[10:] == 255).all()
