@@ -199,8 +199,9 @@ def _exif_space(path: Path, file: ImageFile.ImageFile, notes: list[str]) -> Colo
             )
             return ColourSpace(ADOBE, partial(power, ADOBE_GAMMA))
         if len(x_y) == 8 and (primaries := _primaries(x_y[:6], x_y[6:])) != BT709 and gamma > 0:
+            space = ColourSpace(primaries, partial(power, gamma))
             notes.append("no ICC profile: converted from the primaries in its metadata")
-            return ColourSpace(primaries, partial(power, gamma))
+            return space
     except Exception:  # damaged EXIF data raises almost anything
         return None
     if number == UNCALIBRATED and index != "R98":

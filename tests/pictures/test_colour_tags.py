@@ -86,6 +86,7 @@ SRGB_XY = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
         ("a", exif(1, "R03"), False, None),
         ("a", exif(0xFFFF, "R98"), False, None),
         ("a", exif(0xFFFF, None, SRGB_XY), False, "taken for sRGB"),
+        ("a", exif(None, None, (0.3,) * 8), False, None),
         ("a", exif(0xFFFF), False, "taken for sRGB"),
         ("a", exif(1, "R98", SRGB_XY), False, None),
     ],
