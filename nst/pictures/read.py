@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import io
 import logging
 import warnings
 from collections.abc import Iterator
@@ -10,15 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from nst.errors import MemoryLimitError, PictureError
 from nst.files import file_hash
+from nst.pictures.colour_tags import read_tags
+from nst.pictures.convert import deep_png, to_srgb
 from nst.pictures.formats import open_picture, unknown_format
 from nst.pictures.lazy_picture import LazyPicture
 from nst.pictures.levels import low_levels_note
 from nst.pictures.orientation import ORIENTATION_TAG, SIDEWAYS, UPRIGHT
 from nst.pictures.pixel_limits import MAX_PIXELS, MAX_REDUCED_PIXELS, MAX_RLE_PIXELS, MAX_SIDE
+from nst.pictures.png_levels import correct_key
 from nst.pictures.resize import over_white, scaled_size
 from nst.silence import silent_stderr
 
@@ -26,8 +28,6 @@ from nst.silence import silent_stderr
 REDUCIBLE = ("JPEG", "JPEG2000", "MPO")
 
 logging.getLogger("PIL").setLevel(logging.CRITICAL)  # failures are raised as exceptions
-
-SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 
 @dataclass(frozen=True)
@@ -171,15 +171,13 @@ def _decode(
         file.draft(file.mode, scaled_size(file_size, enough))
     if _pixels(file) > MAX_PIXELS:
         raise PictureError(f"{path}: {_too_large()}, or give a smaller --image_size")
-    is_deep_colour = any(";16" in str(tile.args) for tile in file.tile)
+    correct_key(file)
+    deep = deep_png(path, file, max(1, int(0.5 / scale)), notes)
     file.load()
     notes += getattr(file, "notes", [])
-    if is_deep_colour and file.mode == "RGB":
-        notes += low_levels_note(257 * int(np.asarray(file).max()), 65535)
-    profile = file.info.get("icc_profile")
     orientation = _orientation(file, notes)
 
-    image = _eight_bit(file, notes)
+    image = deep or _eight_bit(file, notes)
     if image.size != size:
         image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
     if orientation in UPRIGHT:
@@ -193,7 +191,8 @@ def _decode(
         image = image.convert(image.mode[:-1])
         if transparency.min() == 255:
             transparency = None
-    image = _to_srgb(image, profile, notes)
+    if not deep:
+        image = to_srgb(image, read_tags(path, file, notes), notes)
     if transparency is not None:
         image = over_white(image, Image.fromarray(transparency))
     return Picture(path, sha256, file_size, np.array(image), transparency, tuple(notes))
@@ -245,22 +244,3 @@ def _from_deep_grey(image: Image.Image, notes: list[str]) -> Image.Image:
         grey = (grey - low) * (255 / max(high - low, 1e-9))
         notes.append(f"its grey levels {low:g} to {high:g} were mapped to 0..255")
     return Image.fromarray(np.rint(grey).astype(np.uint8))
-
-
-def _to_srgb(image: Image.Image, profile: bytes | None, notes: list[str]) -> Image.Image:
-    """Convert L, RGB, CMYK or LAB to sRGB, by the ICC profile of the file if it is usable."""
-    if profile:
-        try:
-            return _convert_profile(image, ImageCms.ImageCmsProfile(io.BytesIO(profile)))
-        except (ImageCms.PyCMSError, OSError):
-            notes.append("its ICC profile does not fit or is damaged; its colours were left alone")
-    if image.mode == "LAB":
-        return _convert_profile(image, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")))
-    return image.convert("RGB")
-
-
-def _convert_profile(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
-    """Convert an image from the colour space of ``profile`` to sRGB; raises PyCMSError."""
-    converted = ImageCms.profileToProfile(image, profile, SRGB, outputMode="RGB")
-    assert converted is not None  # None only for inPlace=True
-    return converted

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from nst.errors import UsageError
-from nst.pictures.read import SRGB
+from nst.pictures.icc import SRGB
 from nst.pictures.resize import over_white
 
 # The embedded ICC profile has a fixed creation date, so that equal pictures are equal files.
