@@ -15,6 +15,7 @@ NOISE = 12.0  # distance in RGB within which colours are one, but for pictures w
 RINGING = 60.0  # likewise, of a colour and one that is ten times as frequent
 LEAST_AREA = 1e-3  # share of the pixels of a label, in a picture with noise or soft borders
 LEAST_COVER = 0.9  # share of the pixels near a label: in photographs it is less
+LEAST_COVER_OF_REST = 0.6  # likewise, without the largest label: in photographs on black, too
 LABEL_NUMBERS = 32  # grey levels below are numbers of labels and not shades
 VOID = 255  # label number of what is in no region
 VOID_COLOUR = 224, 224, 192  # of VOID in the palette of Pascal VOC
@@ -27,7 +28,7 @@ class Labels:
     kind: what codes are: ``index`` of a palette, grey ``level``, or ``colour``, 0xRRGGBB.
     codes: (L,) int. colours: (L, 3), 0..255. areas: (L,) shares of the pixels.
     of_pixels: (H, W) int, the number of the label of each pixel.
-    other: share of the pixels in other colours, which have the label of the nearest colour.
+    other: share of the pixels in none of the colours, which have the label of the nearest one.
     exact: whether the picture has neither noise nor soft borders.
     """
 
@@ -88,7 +89,8 @@ def find_labels(
     A colour that fills a block of 2 x 2 pixels is a label. Other pixels, those of soft borders and
     of the noise of JPEG, get the label of the nearest colour.
     """
-    kind, codes = _codes(colours, numbers)
+    by_number = any(not name.startswith("#") for name, _ in named)
+    kind, codes = _codes(colours, numbers, by_number)
     unique, first, inverse, counts = np.unique(
         codes, return_index=True, return_inverse=True, return_counts=True
     )
@@ -112,7 +114,10 @@ def find_labels(
     nearest, distance = _nearest(table, table[flat])
     nearest[flat] = np.arange(len(flat))
     distance[flat] = 0
-    if counts[distance <= RINGING].sum() < LEAST_COVER * codes.size:
+    near, largest = counts[distance <= RINGING].sum(), counts.max()
+    if near < LEAST_COVER * codes.size:
+        return None
+    if near - largest < LEAST_COVER_OF_REST * (codes.size - largest):
         return None
     return Labels(
         kind=kind,
@@ -120,15 +125,25 @@ def find_labels(
         colours=table[flat],
         areas=np.bincount(nearest, counts, len(flat)) / codes.size,
         of_pixels=nearest[inverse],
-        other=float(counts.sum() - counts[flat].sum()) / codes.size,
+        other=float(counts[distance > (0 if exact else NOISE)].sum()) / codes.size,
         exact=exact,
     )
 
 
-def _codes(colours: np.ndarray, numbers: np.ndarray | None) -> tuple[str, np.ndarray]:
-    """The kind of the codes of a picture, and the code of each pixel."""
+def _codes(
+    colours: np.ndarray, numbers: np.ndarray | None, by_number: bool
+) -> tuple[str, np.ndarray]:
+    """The kind of the codes of a picture, and the code of each pixel.
+
+    by_number: whether the user names palette indices. Otherwise those of a palette whose black is
+    not the first have no meaning: a program chose them to save a picture in colours.
+    """
+    if numbers is not None and numbers.dtype != np.uint8:
+        return "level", numbers
     if numbers is not None:
-        return "index" if numbers.dtype == np.uint8 else "level", numbers
+        black = numbers[~colours.any(axis=2)]
+        if by_number or not black.any():
+            return "index", numbers
     red, green, blue = np.moveaxis(colours, 2, 0)
     if np.array_equal(red, green) and np.array_equal(red, blue):
         return "level", red

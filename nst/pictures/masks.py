@@ -29,6 +29,7 @@ from nst.pictures.resize import resize
 LEAST_MEAN = 1e-3  # of a mask: in one that is black nothing can be measured
 LEAST_LEVEL = 26  # of 255, the brightest of a mask: darker ones are no shades but numbers
 WHITE = 250  # of 255: what JPEG makes of white
+DEEP_WHITES = 511, 1023, 4095, 16383  # of 9 to 14 bits, in files of 16
 TINT = 24  # difference of channels, 0..255, of the noise of JPEG in a grey picture
 LEAST_TINTED = 1e-3  # share of the pixels with more, of a picture in colours
 TURNED_BACK = {  # orientation -> the operation that undoes it
@@ -53,6 +54,13 @@ class MaskFile:
     colours: np.ndarray
     numbers: np.ndarray | None
     setting: str
+
+    @property
+    def deep_level(self) -> int | None:
+        """The highest level of a picture of more than 8 bits, None for others."""
+        if self.numbers is None or self.numbers.dtype == np.uint8:
+            return None
+        return int(self.numbers.max())
 
     def refusal(self, reason: str) -> PictureError:
         """The error that names the file."""
@@ -96,7 +104,7 @@ def mask_plane(mask: MaskFile) -> tuple[np.ndarray, list[str]]:
     if (spread > TINT).mean() < LEAST_TINTED:
         return _grey_plane(mask)
     labels = find_labels(mask.colours, mask.numbers)
-    if labels is not None:
+    if labels is not None and not all(map(labels.is_background, labels.regions)):
         return _coloured_plane(mask, labels)
     if alpha is not None:
         return _shades(mask, alpha, ["its transparency is the mask, and not its colours"])
@@ -114,14 +122,16 @@ def _has_one_colour(colours: np.ndarray, alpha: np.ndarray) -> bool:
 
 def _grey_plane(mask: MaskFile) -> tuple[np.ndarray, list[str]]:
     """A mask in shades of grey: white counts, black does not."""
-    levels, is_deep = mask.numbers, mask.numbers is not None and mask.numbers.dtype != np.uint8
-    if levels is None or not is_deep or levels.max() > 255 or levels.min() < 0:
+    highest = mask.deep_level
+    if mask.numbers is None or highest is None or not (highest <= 255 or highest in DEEP_WHITES):
         shades = np.rint(mask.colours.mean(axis=2, dtype=np.float32)).astype(np.uint8)
         return _shades(mask, shades, [])
-    notes = []
-    if levels.max() > 1:
-        notes = [f"its levels up to {levels.max()}, in a deeper file, are of 8 bits: white is 255"]
-    return _shades(mask, levels.astype(np.uint8), notes)
+    white, notes = max(255, highest), []
+    if highest > 1:
+        bits = white.bit_length()
+        notes = [f"its levels up to {highest}, in a deeper file, are of {bits} bits"]
+    shades = np.rint(np.maximum(mask.numbers, 0) * (255 / white)).astype(np.uint8)
+    return _shades(mask, shades, notes)
 
 
 def _shades(mask: MaskFile, shades: np.ndarray, notes: list[str]) -> tuple[np.ndarray, list[str]]:
@@ -163,17 +173,16 @@ def _example(labels: Labels, coloured: Sequence[int]) -> str:
 def _checked(mask: MaskFile, shades: np.ndarray, notes: list[str]) -> tuple[np.ndarray, list[str]]:
     """A mask of shades; raises PictureError if the brightest would weigh next to nothing."""
     brightest, white = int(shades.max()), 255
-    is_deep = mask.numbers is not None and mask.numbers.dtype != np.uint8
-    if is_deep and mask.numbers is not None and mask.numbers.max() > 255:
-        brightest, white = int(mask.numbers.max()), max(65535, int(mask.numbers.max()))
+    if brightest < WHITE and mask.deep_level and mask.deep_level > 255:
+        brightest, white = mask.deep_level, 65535
     level = f"its brightest level is {brightest} of {white}"
     paint = f"paint white where --{mask.setting} applies"
     if brightest == 0:
         raise mask.refusal(f"the mask is black; {level}; {paint}")
     if brightest < LEAST_LEVEL / 255 * white:
         raise mask.refusal(
-            f"the mask is almost black and would weigh nothing; {level}; {paint}, or name the "
-            f"level, if it is the number of a label: --mask_colors {brightest}"
+            f"the mask is almost black and would weigh nothing; {level}; {paint}, or if its levels "
+            f"are numbers of labels, name that of the region, as in --mask_colors {brightest}"
         )
     if brightest < WHITE / 255 * white:
         share = brightest / white
@@ -248,28 +257,14 @@ def fit_plane(
     """Return a plane as a mask (H, W) float32, 0..1, of ``size``, and notes for the user.
 
     picture: what it masks, None for a texture; ``size`` is (height, width) of that as it was read.
-    A mask that lies on its side, as only one of the two files says how it was held, is turned.
-    Raises PictureError if almost nothing is left of it.
+    Raises PictureError if almost nothing is left of it, and as ``_upright`` does.
     """
-    notes = []
     height, width = size
     wanted = picture.file_size if picture else (width, height)
-    image = Image.fromarray(plane)
+    image, notes = _upright(Image.fromarray(plane), mask, picture)
     if not _same_shape(image.size, wanted):
-        operation = _turning(mask.picture, picture)
-        if operation is not None and _same_shape(image.size[::-1], wanted):
-            image = image.transpose(operation)
-            notes.append("it was turned as its picture is turned by EXIF")
-        else:
-            notes.append(
-                "its shape, {} x {}, is not that of its picture, {} x {}; it was stretched".format(
-                    *image.size, *wanted
-                )
-            )
-    elif picture and picture.orientation != mask.picture.orientation == 1:
-        turns = picture.orientation not in SIDEWAYS or _same_shape(wanted, wanted[::-1])
-        if picture.orientation in UPRIGHT and turns:
-            notes.append("its picture is turned by EXIF; the mask was taken to be upright")
+        (columns, rows), (wide, high) = image.size, wanted
+        notes.append(f"it was stretched from the shape {columns} x {rows} to {wide} x {high}")
     used = size_as_read(image.size, max(size))
     if image.size != used:
         image = image.resize(used, Image.Resampling.LANCZOS, reducing_gap=3.0)
@@ -283,18 +278,34 @@ def fit_plane(
     return fitted, notes
 
 
+def _upright(
+    image: Image.Image, mask: MaskFile, picture: Picture | None
+) -> tuple[Image.Image, list[str]]:
+    """Return a mask turned as its picture, and notes, where one of two files is turned by EXIF.
+
+    Programs that make masks see the pixels as they are stored, or drop the orientation. Raises
+    PictureError for a mask that lies on its side if no file says which one.
+    """
+    if picture is None:
+        return image, []
+    wanted, of_picture, of_mask = picture.file_size, picture.orientation, mask.picture.orientation
+    if _same_shape(image.size, wanted) or not _same_shape(image.size[::-1], wanted):
+        hidden = of_picture not in SIDEWAYS or _same_shape(wanted, wanted[::-1])
+        if of_mask == 1 != of_picture and hidden:  # the shape does not tell
+            return image, ["its picture is turned by EXIF; the mask was taken to be upright"]
+        return image, []
+    if of_picture in SIDEWAYS and of_mask == 1:
+        return image.transpose(UPRIGHT[of_picture]), ["it was turned as EXIF turns its picture"]
+    if of_mask in SIDEWAYS and of_picture == 1:
+        note = "it was not turned as its EXIF says, as its picture has no orientation"
+        return image.transpose(TURNED_BACK[of_mask]), [note]
+    (columns, rows), (wide, high) = image.size, wanted
+    raise mask.refusal(
+        f"lies on its side: {columns} x {rows}, for a picture of {wide} x {high}; turn it"
+    )
+
+
 def _same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
     """Whether two (width, height) have one aspect ratio, but for rounding to whole pixels."""
     ratio = one[0] * other[1] / (one[1] * other[0])
     return abs(ratio - 1) <= max(0.02, 1.5 / min(*one, *other))
-
-
-def _turning(mask: Picture, picture: Picture | None) -> Image.Transpose | None:
-    """What turns a mask as its picture, where one file says how it was held and one does not."""
-    if picture is None:
-        return None
-    if picture.orientation in SIDEWAYS and mask.orientation not in SIDEWAYS:
-        return UPRIGHT[picture.orientation]
-    if mask.orientation in SIDEWAYS and picture.orientation not in SIDEWAYS:
-        return TURNED_BACK[mask.orientation]
-    return None
