@@ -106,7 +106,14 @@ def prepare_inputs(
         raise UsageError("style: give one, or beta 0")
     if content is not None:
         height, width = content.shape[:2]
-        styles = [colours.prepare_style(picture, content, mode) for picture in styles]
+        _check_masks("style_mask", style_masks, [picture.shape[:2] for picture in styles])
+        if visible is not None:
+            _check_masks("visible", [visible], [(height, width)])
+        of_styles: list[np.ndarray | None] = [*style_masks] or [None] * len(styles)
+        styles = [
+            colours.prepare_style(picture, content, mode, mask, visible)
+            for picture, mask in zip(styles, of_styles)
+        ]
         content = colours.prepare(content, mode)
     elif settings.texture_size is not None:
         height, width = settings.texture_size
