@@ -34,7 +34,7 @@ from nst.runs.job import (
     style_long_side,
 )
 from nst.settings import START_WORDS, Settings
-from nst.text import picture_title
+from nst.text import count_text, picture_title
 from nst.vgg.weights import WeightsFile
 
 if TYPE_CHECKING:  # it imports TensorFlow, which takes seconds
@@ -187,7 +187,8 @@ def _check_masks(settings: Settings, tasks: Sequence[Task]) -> None:
             refusals.append(str(error))
     if refusals:
         first, *others = dict.fromkeys(refusals)
-        raise PictureError(first + (f" (so for {len(others)} others)" if others else ""))
+        so_for = f" (so for {count_text(len(others), 'other picture')})" if others else ""
+        raise PictureError(first + so_for)
 
 
 def _shown_names(pictures: FoundPictures) -> dict[Path, str]:
