@@ -197,9 +197,10 @@ class ContentCost:
         return F
 
     def sums(self, F: tf.Tensor, P: tf.Tensor, guide: tf.Tensor | None = None) -> tf.Tensor:
-        """Sum of the squared differences to the content, a scalar."""
+        """Sum of the squared differences to the content, a scalar. guide: (h, w, 1), 0..1."""
         difference = tf.cast(F, tf.float32) - tf.cast(P, tf.float32)  # (1, h, w, C)
-        return tf.reduce_sum(tf.square(difference))
+        squares = tf.square(difference)
+        return tf.reduce_sum(squares if guide is None else squares * guide)
 
     def value(self, mean: tf.Tensor, target: None = None) -> tf.Tensor:
         """J_content of the layer, a scalar. mean: ``sums`` divided by h w."""
@@ -218,7 +219,8 @@ class ContentCost:
 
         Where F is 0 the ReLU before it stops the gradient, as the paper's case F < 0 says.
         """
-        return 2 * dsums * (tf.cast(F, tf.float32) - tf.cast(P, tf.float32))
+        gradient = 2 * dsums * (tf.cast(F, tf.float32) - tf.cast(P, tf.float32))
+        return gradient if guide is None else gradient * guide
 
 
 # --- The Gram matrix ---------------------------------------------------------------------------
@@ -318,23 +320,34 @@ class TotalVariation:
 
     weight: float
 
-    def add_gradient(self, image: tf.Tensor, gradient: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def add_gradient(
+        self, image: tf.Tensor, gradient: tf.Tensor, visible: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Return J_tv of an image, a scalar, and ``gradient`` plus ``weight`` times its own.
 
-        image, gradient: (H, W, 3) float32, 0..255.
+        image, gradient: (H, W, 3) float32, 0..255. visible: (H, W, 1), 0..1: a difference counts by
+        the product of its two pixels.
         """
         pixels = tf.cast(tf.shape(image)[0] * tf.shape(image)[1], tf.float32)
         total = tf.zeros(())
         for axis in (0, 1):
-            lower, upper = (image[1:], image[:-1]) if axis == 0 else (image[:, 1:], image[:, :-1])
+            lower, upper = _neighbours(image, axis)
             difference = lower - upper
-            total += tf.reduce_sum(tf.abs(difference))
+            sign = tf.sign(difference)
+            if visible is not None:
+                sign *= tf.multiply(*_neighbours(visible, axis))
+            total += tf.reduce_sum(sign * difference)
             if self.weight:
-                sign = tf.sign(difference) * (self.weight / pixels)
+                sign *= self.weight / pixels
                 before = [[int(axis == n), 0] for n in range(3)]
                 after = [[0, int(axis == n)] for n in range(3)]
                 gradient += tf.pad(sign, before) - tf.pad(sign, after)
         return total / pixels, gradient
+
+
+def _neighbours(image: tf.Tensor, axis: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """All pixels of (H, W, C) but the first along an axis, and all but the last."""
+    return (image[1:], image[:-1]) if axis == 0 else (image[:, 1:], image[:, :-1])
 
 
 class TotalCost:
@@ -557,6 +570,7 @@ def transfer_style(
     content_masks: Sequence[np.ndarray] = (),
     style_masks: Sequence[np.ndarray] = (),
     style_sizes: Sequence[float] = (),
+    visible: np.ndarray | None = None,
     start: np.ndarray | None = None,
     evaluation: Evaluation | None = None,
     graphs: TileGraphs | None = None,
@@ -571,6 +585,8 @@ def transfer_style(
     style_masks: likewise, of the size of each style: where it is taken from.
     style_sizes: the long side requested for each style, if its file was smaller; coarse scales
         have it in proportion.
+    visible: (H, W) float32, 0..1, of the size of the content: how much each pixel counts in the
+        costs; None for 1 everywhere.
     start: (H, W, 3) image to start from instead of ``settings.init``, any size.
     evaluation: dtype, and how each scale is cut into tiles, on which the result depends only by
         rounding; without it ``settings.precision``, and every scale as a whole.
@@ -589,7 +605,9 @@ def transfer_style(
     if graphs is None:
         dtype = evaluation.dtype if evaluation else precision.choose(settings.precision).dtype.name
         graphs = build_graphs(weights, settings, tf.dtypes.as_dtype(dtype))
-    full = prepare_inputs(content, style, settings, content_masks, style_masks, style_sizes)
+    full = prepare_inputs(
+        content, style, settings, content_masks, style_masks, style_sizes, visible
+    )
     factors = scale_factors(settings, full.size)
     scales = zip(factors, scale_iterations(settings, len(factors)))
     for scale, (factor, iterations) in enumerate(scales, 1):

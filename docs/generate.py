@@ -37,6 +37,11 @@ FUNCTIONS: dict[Callable, dict[str, Any]] = {
     parsers.memory_size: PIXELS,
     parsers.device: {"type": "string", "pattern": f"^({parsers.DEVICE.pattern})$"},
     parsers.switch: {"type": "boolean"},
+    parsers.mask_colors: {
+        "type": "array",
+        "items": {"type": "string", "pattern": "^(#[0-9a-f]{6}|[0-9]+)=[1-9][0-9]*$"},
+        "minItems": 1,
+    },
 }
 
 

@@ -60,15 +60,16 @@ def build_objective(
     *,
     content_masks: Sequence[np.ndarray] = (),
     style_masks: Sequence[np.ndarray] = (),
+    visible: np.ndarray | None = None,
     dtype: tf.DType = tf.float32,
     tiling: Tiling = WHOLE,
 ) -> Objective:
     """Return J of ``settings`` at full size: a function from an image to (costs, gradient).
 
-    content, style, masks: as for ``transfer_style``. dtype: of the convolutions.
+    content, style, masks, visible: as for ``transfer_style``. dtype: of the convolutions.
     """
     settings = settings or Settings()
-    inputs = prepare_inputs(content, style, settings, content_masks, style_masks)
+    inputs = prepare_inputs(content, style, settings, content_masks, style_masks, visible=visible)
     return make_objective(build_graphs(weights, settings, dtype), inputs, tiling, settings)
 
 

@@ -233,6 +233,46 @@ def memory_size(value: Any) -> int:
         raise ValueError(f"must be a size such as 800M or 4G, not {str(value)!r}") from None
 
 
+def mask_colors(value: Any) -> tuple[str, ...]:
+    """Return pairs ``#rrggbb=STYLE`` or ``NUMBER=STYLE`` of colours of a label picture.
+
+    value: pairs, or colours, indices or levels in the order of the styles; names such as ``red``,
+    and ``#rgb``. STYLE is the number of a style, from 1. Raises ValueError.
+    """
+    items = value if isinstance(value, list | tuple) else [value]
+    if not items:
+        raise ValueError("must name at least one")
+    pairs: dict[str, int] = {}
+    for number, item in enumerate(items, 1):
+        colour, equals, style = str(item).partition("=")
+        name = _mask_color(colour)
+        if name in pairs:
+            raise ValueError(f"must name each colour once, but {colour} is there twice")
+        try:
+            pairs[name] = Number(int, 1, 1000)(style) if equals else number
+        except ValueError:
+            raise ValueError(
+                f"must give {colour} the number of a style, which begin with 1, not {style!r}"
+            ) from None
+    return tuple(f"{name}={style}" for name, style in pairs.items())
+
+
+def _mask_color(text: str) -> str:
+    """``#rrggbb``, or a number without leading zeros; raises ValueError."""
+    from PIL import ImageColor  # late: few runs need it
+
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return str(int(text))
+    try:
+        red, green, blue = ImageColor.getrgb(text)[:3]
+    except ValueError:
+        raise ValueError(
+            f"must be colours such as red or #ff0000, palette indices or grey levels, not {text!r}"
+        ) from None
+    return f"#{red:02x}{green:02x}{blue:02x}"
+
+
 DEVICE = re.compile("auto|cpu|gpu(:(0|[1-9][0-9]{0,2}))?")
 
 

@@ -19,6 +19,7 @@ from nst.parsers import (
     device,
     file_name,
     image_size,
+    mask_colors,
     memory_size,
     parse_setting,
     setting,
@@ -120,8 +121,11 @@ class Settings:
     content_mask: tuple[str, ...] | None = setting(
         None,
         PICTURES,
-        "greyscale pictures, one for each style: where in the content it is painted (white), and "
-        "where not (black); stretched to fit",
+        "where in the content each style is painted: a picture for each, white where it is and "
+        "black where not; or one label picture, in which each colour is the region of a style, "
+        "ascending from black, 0 or the first index, which is left out if there is one more than "
+        "styles; a folder has one for each content, of the same name but for the ending; stretched "
+        "to fit",
         Optional(Several(file_name)),
         metavar="FILE",
         nargs="+",
@@ -129,10 +133,29 @@ class Settings:
     style_mask: tuple[str, ...] | None = setting(
         None,
         PICTURES,
-        "likewise: where in the style picture the style is taken from",
+        "likewise: where in the style picture the style is taken from; a folder has one for each "
+        "style; transparent parts of a style are left out anyway",
         Optional(Several(file_name)),
         metavar="FILE",
         nargs="+",
+    )
+    mask_colors: tuple[str, ...] | None = setting(
+        None,
+        PICTURES,
+        "the colours of a label picture that is the mask: in the order of the styles, red '#00f', "
+        "or with the number of the style, red=1 lime=1 '#00f'=2; of palettes and grey pictures "
+        "the index or level, 1 2; other colours are not painted",
+        Optional(mask_colors),
+        metavar="COLOUR[=STYLE]",
+        nargs="+",
+    )
+    transparent: str = setting(
+        "keep",
+        PICTURES,
+        "transparent parts of content and style: keep paints none in those of the content, which "
+        "the result has, too, and takes no style from those of the style; ignore sees the pictures "
+        "on white, as if they were opaque",
+        Choice(("keep", "ignore")),
     )
     preserve_colors: str = setting(
         "none",
@@ -381,6 +404,8 @@ class Settings:
                 raise UsageError(f"image_size {without}: drop --preserve_colors")
         elif self.content_image_filename is None:
             raise UsageError("content_image_filename: give one, or --alpha 0 and a WIDTHxHEIGHT")
+        if self.mask_colors and not (self.content_mask or self.style_mask):
+            raise UsageError("mask_colors: give the label picture as --content_mask, too")
         if self.style_loss == NEIGHBOURS:
             self._check_neighbours()
         if self.cluster and self.device.startswith("gpu:"):
@@ -457,6 +482,12 @@ class Settings:
         if len(weights) != count:
             raise UsageError(f"style_weights: {len(weights)} for {count} styles; give one for each")
         return tuple(weight / sum(weights) for weight in weights)
+
+    @property
+    def named_regions(self) -> tuple[tuple[str, int], ...]:
+        """(colour or number, number of its style from 1) of ``mask_colors``."""
+        pairs = [text.partition("=") for text in self.mask_colors or ()]
+        return tuple((name, int(style)) for name, _, style in pairs)
 
     def changed(self) -> dict[str, Any]:
         """The settings that differ from the defaults of the preset."""

@@ -105,8 +105,13 @@ class ImageCost(Protocol):
     @property
     def weight(self) -> float: ...
 
-    def add_gradient(self, image: tf.Tensor, gradient: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return the cost of an image (H, W, 3), and ``gradient`` plus its weighted own."""
+    def add_gradient(
+        self, image: tf.Tensor, gradient: tf.Tensor, visible: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the cost of an image (H, W, 3), and ``gradient`` plus its weighted own.
+
+        visible: (H, W, 1), 0..1, how much each pixel counts; None for 1 everywhere.
+        """
 
 
 class TotalCost(Protocol):

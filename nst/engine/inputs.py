@@ -8,10 +8,9 @@ import numpy as np
 
 from nst.engine import colours
 from nst.errors import UsageError
+from nst.pictures.masks import LEAST_MEAN
 from nst.pictures.resize import resize, scaled_size, scaled_style_size
 from nst.settings import Settings
-
-LEAST_MEAN = 1e-3  # of a mask: in one that is black nothing can be measured
 
 
 @dataclass(frozen=True)
@@ -26,6 +25,8 @@ class TransferInputs:
     style_shares: how much each style counts; they sum to 1.
     style_sizes: the long side requested for each style, in pixels, where its file may have been
         smaller; none if they have the size requested.
+    visible: (H, W) float32, 0..1, how much each pixel of the picture counts in the costs; None
+        where the content is opaque.
 
     Raises UsageError for masks or sizes of another number than the styles, and for masks of another
     size than their picture or of values that make no sense.
@@ -38,6 +39,7 @@ class TransferInputs:
     style_masks: tuple[np.ndarray, ...] = ()
     style_shares: tuple[float, ...] = ()
     style_sizes: tuple[float, ...] = ()
+    visible: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         count = len(self.styles)
@@ -47,6 +49,20 @@ class TransferInputs:
         _check_masks("style_mask", self.style_masks, [style.shape[:2] for style in self.styles])
         if len(self.style_sizes) not in (0, count):
             raise UsageError(f"style_sizes: {len(self.style_sizes)} for {count} styles")
+        if self.visible is not None:
+            _check_masks("visible", [self.visible], [self.size])
+
+    @property
+    def regions(self) -> tuple[np.ndarray, ...]:
+        """Where the styles are compared, (H, W) each: a mask for each style, one for all, or none.
+
+        What is not visible is in no region.
+        """
+        if self.visible is None:
+            return self.content_masks
+        if not self.content_masks:
+            return (self.visible,)
+        return tuple(np.minimum(mask, self.visible) for mask in self.content_masks)
 
     def scaled(self, factor: float) -> "TransferInputs":
         """Return everything resized by ``factor``, up to 1; the pictures themselves for 1."""
@@ -66,6 +82,7 @@ class TransferInputs:
             style_masks=tuple(map(resize, self.style_masks, style_sizes)),
             style_shares=self.style_shares,
             style_sizes=tuple(long_side * factor for long_side in long_sides),
+            visible=None if self.visible is None else resize(self.visible, size),
         )
 
 
@@ -76,6 +93,7 @@ def prepare_inputs(
     content_masks: Sequence[np.ndarray] = (),
     style_masks: Sequence[np.ndarray] = (),
     style_sizes: Sequence[float] = (),
+    visible: np.ndarray | None = None,
 ) -> TransferInputs:
     """Return the inputs at full size, in the colours that the transfer is to see.
 
@@ -88,7 +106,14 @@ def prepare_inputs(
         raise UsageError("style: give one, or beta 0")
     if content is not None:
         height, width = content.shape[:2]
-        styles = [colours.prepare_style(picture, content, mode) for picture in styles]
+        _check_masks("style_mask", style_masks, [picture.shape[:2] for picture in styles])
+        if visible is not None:
+            _check_masks("visible", [visible], [(height, width)])
+        of_styles: list[np.ndarray | None] = [*style_masks] or [None] * len(styles)
+        styles = [
+            colours.prepare_style(picture, content, mode, mask, visible)
+            for picture, mask in zip(styles, of_styles)
+        ]
         content = colours.prepare(content, mode)
     elif settings.texture_size is not None:
         height, width = settings.texture_size
@@ -102,6 +127,7 @@ def prepare_inputs(
         style_masks=tuple(style_masks),
         style_shares=settings.style_shares(len(styles)) if styles else (),
         style_sizes=tuple(style_sizes),
+        visible=visible,
     )
 
 

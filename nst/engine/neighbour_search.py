@@ -110,7 +110,7 @@ def find_targets(
 
     picture: (H, W, 3) at the start of the scale, None at the first scale. With content masks, each
     position is searched for in the style of the mask that is largest there; the value of this mask
-    is its weight.
+    is its weight. Positions that are not visible have the weight 0 and are not searched for.
     """
     assert inputs.content is not None
     terms = graphs.total_cost.last_terms if last_pass else graphs.total_cost.terms
@@ -121,7 +121,7 @@ def find_targets(
         query = mixed_query(inputs.content, picture)
     libraries = _libraries(graphs, inputs, tiling, last_pass)
     kept = _measure(graphs, query, tiling, last_pass)
-    guides = mask_pyramid(inputs.content_masks)
+    guides = mask_pyramid(inputs.regions)
     count = len(inputs.style_shares)
     targets: dict[str, NeighbourTarget] = {}
     for column, library in zip(columns(terms, last_pass), libraries):
@@ -130,7 +130,10 @@ def find_targets(
         if guides:
             guide = guides[column.pixels]
             region, strength = guide.argmax(axis=2), guide.max(axis=2)
-            strength = strength * np.array([s * count for s in inputs.style_shares])[region]
+            if inputs.content_masks:
+                strength = strength * np.array([s * count for s in inputs.style_shares])[region]
+            if inputs.visible is not None:
+                region = np.where(strength > 0, region, -1)
         centre, chosen, start = np.zeros(1), np.zeros(math.prod(shape), np.int64), 0
         for number, style in enumerate(library):
             places = np.flatnonzero(region == number)

@@ -60,11 +60,26 @@ class Objective:
         if inputs.content_masks:
             count = len(inputs.style_shares)
             region_weights = tuple(share * count for share in inputs.style_shares)
-        guides = mask_pyramid(inputs.content_masks)
+        guides = mask_pyramid(inputs.regions)
         if not self.style_means:  # nothing is measured by regions
             region_weights, guides = (1.0,), {}
+        self._visible: tuple[tf.Tensor, ...] = ()  # (H, W, 1), none where all of it is
+        position_guides = None
+        if inputs.visible is not None:
+            self._visible = (tf.constant(inputs.visible[:, :, np.newaxis]),)
+            if targets is None:  # which hold weights of their own
+                position_guides = mask_pyramid((inputs.visible,))
         self._stages = [
-            Stage(graphs, stage, inputs.size, region_weights, guides, self.style_means, last_pass)
+            Stage(
+                graphs,
+                stage,
+                inputs.size,
+                region_weights,
+                guides,
+                self.style_means,
+                last_pass,
+                position_guides,
+            )
             for stage in stages
         ]
         if targets is not None:
@@ -84,12 +99,12 @@ class Objective:
     @property
     def graph_key(self) -> tuple:
         """Objectives of the same graphs with equal ones evaluate a whole picture alike."""
-        return self._stages[0].graph.key
+        return *self._stages[0].graph.key, bool(self._visible)
 
     @cached_property
     def arguments(self) -> tuple:
         """The tensors that ``evaluate_whole`` needs beside the image."""
-        return self._stages[0].whole_arguments()
+        return *self._stages[0].whole_arguments(), self._visible
 
     def __call__(self, image: np.ndarray) -> tuple[Costs, np.ndarray]:
         """Return the costs of an image (H, W, 3) float32, 0..255, and dJ/dimage, (H, W, 3)."""
@@ -115,7 +130,7 @@ class Objective:
             values |= stage_values
             gradient = stage.backward(maps.pop(), dsums, gradient)
         gradient = tf.constant(fold(gradient, self._border))
-        return _with_image_cost(self.graphs, values, image, gradient)
+        return _with_image_cost(self.graphs, values, image, gradient, self._visible)
 
     @property
     def evaluate_whole(self) -> Callable[[tf.Tensor, tuple], tuple[Costs, tf.Tensor]]:
@@ -130,14 +145,21 @@ def _evaluate_whole(
     graphs: TileGraphs, graph: TileGraph, image: tf.Tensor, arguments: tuple
 ) -> tuple[Costs, tf.Tensor]:
     extended = extend_tensor(image, graphs.border)
-    values, gradient = graph.evaluate_inside(extended, *arguments)
-    return _with_image_cost(graphs, values, image, fold_tensor(gradient, graphs.border))
+    *stage_arguments, visible = arguments
+    values, gradient = graph.evaluate_inside(extended, *stage_arguments)
+    gradient = fold_tensor(gradient, graphs.border)
+    return _with_image_cost(graphs, values, image, gradient, visible)
 
 
 def _with_image_cost(
-    graphs: TileGraphs, values: ByTerm, image: tf.Tensor, gradient: tf.Tensor
+    graphs: TileGraphs,
+    values: ByTerm,
+    image: tf.Tensor,
+    gradient: tf.Tensor,
+    visible: tuple[tf.Tensor, ...],
 ) -> tuple[Costs, tf.Tensor]:
-    image_cost, gradient = graphs.total_cost.image_cost.add_gradient(image, gradient)
+    """The costs and the gradient of J. visible: (H, W, 1), or none where all of it is."""
+    image_cost, gradient = graphs.total_cost.image_cost.add_gradient(image, gradient, *visible)
     return graphs.total_cost.costs(values, image_cost), gradient
 
 

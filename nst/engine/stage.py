@@ -29,15 +29,19 @@ class Stage:
         guides: Mapping[int, np.ndarray],
         style_means: ByTerm | None = None,
         last_pass: bool = False,
+        position_guides: Mapping[int, np.ndarray] | None = None,
     ) -> None:
         """Prepare a stage for pictures of ``size``, (height, width) in pixels, without the border.
 
         region_weights: (R,). guides: of R regions, as ``mask_pyramid`` makes them; {} without
         masks. style_means: (R, ...) of each term, None if the style itself is measured. last_pass:
-        use the terms of the last pass.
+        use the terms of the last pass. position_guides: of the terms that compare positions,
+        likewise, for one region; None where each position counts 1.
         """
         self.graphs = graphs
-        self.graph = graphs.graph(tiling.layers, region_weights, bool(guides), last_pass)
+        self.graph = graphs.graph(
+            tiling.layers, region_weights, bool(guides), last_pass, bool(position_guides)
+        )
         self._style_targets = self.graph.style_targets(style_means) if style_means else {}
         self._border = graphs.border // tiling.stride  # in cells of the map
         with_border = size[0] + 2 * graphs.border, size[1] + 2 * graphs.border
@@ -51,7 +55,11 @@ class Stage:
         self._means_over = {  # cells of an activation, by term
             term.key: position_cost(term).cells for term in self.graph.position_terms
         }
-        self._guides: dict[str, np.ndarray] = {}
+        self._guides: dict[str, np.ndarray] = {}  # by layer, or by the key of a position term
+        if position_guides:
+            for term in self.graph.position_terms:
+                pixels = tiling.stride * self.graph.grid[term.layer]
+                self._guides[term.key] = position_guides[pixels]
         positions, regions = {}, {}
         for key, layer in self._layer_of.items():
             shape = self._shape(layer, self._means_over.get(key, 1))
@@ -259,8 +267,8 @@ class Stage:
 
     def _tile_guides(self, tile: Tile) -> ByLayer:
         return {
-            layer: tf.constant(guide[self._measured_part(tile, layer)])
-            for layer, guide in self._guides.items()
+            key: tf.constant(guide[self._measured_part(tile, self._layer_of.get(key, key))])
+            for key, guide in self._guides.items()
         }
 
     def _empty_next_map(self) -> np.ndarray:

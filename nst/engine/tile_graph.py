@@ -48,9 +48,10 @@ class TileGraph:
 
     A tile is a tensor (h, w, C) and two boxes, (top, left, bottom, right) in cells: of the part
     inside, and of the part of this that is measured, without the border. Terms that compare
-    positions have one mean and no guide. The others have a mean for each of R regions, stacked
-    along a first axis, and guides (h, w, R) for each layer, of the part measured; {} where the
-    graph is not guided: then R = 1 and every position counts 1.
+    positions have one mean; where parts of the picture are hidden each has a guide (h, w, 1), by
+    the key of the term. The others have a mean for each of R regions, stacked along a first axis,
+    and guides (h, w, R) for each layer, of the part measured. Guides are {} where the graph has
+    none: then R = 1 and every position counts 1.
     """
 
     def __init__(
@@ -61,16 +62,20 @@ class TileGraph:
         region_weights: tuple[float, ...],
         guided: bool,
         last_pass: bool,
+        position_guides: bool,
     ) -> None:
         """Prepare the graphs; nothing is traced yet.
 
-        region_weights: (R,), 1 each where all regions count the same.
+        region_weights: (R,), 1 each where all regions count the same. guided: whether there are
+        guides of regions. position_guides: whether there are guides of terms that compare
+        positions.
         """
-        self.key = layers, region_weights, guided, last_pass
+        self.key = layers, region_weights, guided, last_pass, position_guides
         self.network = network
         self.layers = layers
         self.region_weights = region_weights
         self.guided = guided
+        self.position_guides = position_guides
         self.last_pass = last_pass
         terms = total_cost.last_terms if last_pass else total_cost.terms
         self.terms = [term for term in terms if term.layer in layers]
@@ -99,6 +104,8 @@ class TileGraph:
         guides = {}
         if self.guided:
             guides = {layer: tf.TensorSpec((None, None, regions)) for layer in style_layers}
+        if self.position_guides:
+            guides |= {term.key: tf.TensorSpec((None, None, 1)) for term in self.position_terms}
         style_targets = {term.key: self._spec(term, regions, True) for term in self.mean_terms}
         dsums = {term.key: self._spec(term, regions) for term in self.mean_terms}
         dsums |= {term.key: self._spec(term) for term in self.position_terms}
@@ -233,12 +240,14 @@ class TileGraph:
             )
         for term in self.position_terms:
             if term.key in targets:
-                sums[term.key] = term.cost.sums(parts[term.layer], targets[term.key], None)
+                sums[term.key] = term.cost.sums(
+                    parts[term.layer], targets[term.key], guides.get(term.key)
+                )
         return sums
 
     def _regions(self, guides: ByLayer, layer: str) -> list[tf.Tensor | None]:
         """The guide of each region, (h, w, 1)."""
-        if not guides:
+        if not self.guided:
             return [None]
         return tf.split(guides[layer], len(self.region_weights), axis=2)
 
@@ -325,7 +334,7 @@ class TileGraph:
             for region, guide in enumerate(self._regions(guides, term.layer)):
                 add(term, None, _region(dsums[term.key], region), guide)
         for term in self.position_terms:
-            add(term, targets[term.key], dsums[term.key], None)
+            add(term, targets[term.key], dsums[term.key], guides.get(term.key))
         return gradients
 
     def _backpropagate(self, x: tf.Tensor, activations: ByLayer, gradients: ByLayer) -> tf.Tensor:

@@ -34,12 +34,13 @@ class TileGraphs:
         region_weights: tuple[float, ...],
         guided: bool,
         last_pass: bool = False,
+        position_guides: bool = False,
     ) -> TileGraph:
         """Return the graph of consecutive layers; arguments as of TileGraph.
 
         last_pass: with the terms of the last pass.
         """
-        key = tuple(layers), region_weights, guided, last_pass
+        key = tuple(layers), region_weights, guided, last_pass, position_guides
         if key not in self._graphs:
             self._graphs[key] = TileGraph(self.network, self.total_cost, *key)
         return self._graphs[key]

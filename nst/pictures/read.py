@@ -29,6 +29,8 @@ REDUCIBLE = ("JPEG", "JPEG2000", "MPO")
 
 logging.getLogger("PIL").setLevel(logging.CRITICAL)  # failures are raised as exceptions
 
+PHOTOMETRIC_TAG = 0x0106
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -40,6 +42,7 @@ class Picture:
     rgb: (H, W, 3) uint8, sRGB; transparent parts are composited over white.
     transparency: (H, W) uint8, 0 transparent .. 255 opaque, or None for an opaque picture.
     notes: for the user, one sentence for each thing that was guessed or left out.
+    orientation: of the file's EXIF data, 1 (upright) to 8, by which the picture was turned.
     """
 
     path: Path
@@ -48,6 +51,7 @@ class Picture:
     rgb: np.ndarray
     transparency: np.ndarray | None
     notes: tuple[str, ...] = ()
+    orientation: int = 1
 
 
 def peek_size(path: Path) -> tuple[int, int]:
@@ -100,6 +104,34 @@ def read_picture(path: Path, long_side: int | None = None, factor: float = 1.0) 
         with silent_stderr():
             image = open_picture(path, file)
             return _decode(path, sha256, image, long_side, factor)
+
+
+def read_numbers(path: Path) -> np.ndarray | None:
+    """Read the integers in the file of a palette or deep grey picture, turned upright.
+
+    Returns the palette indices, (H, W) uint8, or the grey levels of more than 8 bits, (H, W);
+    None for pictures of other kinds, and where the file is not decoded here. For a file that
+    ``read_picture`` has read.
+    """
+    with (
+        contextlib.suppress(Exception),
+        _picture_errors(path),
+        silent_stderr(),
+        open(path, "rb") as file,
+    ):
+        image = open_picture(path, file)
+        tags = getattr(image, "tag_v2", {})  # of TIFF
+        white_is_zero = tags.get(PHOTOMETRIC_TAG) == 0
+        if image.mode != "P" and (not image.mode.startswith("I") or white_is_zero):
+            return None
+        image.load()
+        numbers = np.asarray(image)
+        operation = UPRIGHT.get(_orientation(image, []))
+        if operation is None:
+            return numbers
+        turned = Image.fromarray(numbers.astype(np.int32)).transpose(operation)
+        return np.asarray(turned).astype(numbers.dtype)
+    return None
 
 
 @contextlib.contextmanager
@@ -177,7 +209,7 @@ def _decode(
     notes += getattr(file, "notes", [])
     orientation = _orientation(file, notes)
 
-    image = deep or _eight_bit(file, notes)
+    image = _without_empty_alpha(deep or _eight_bit(file, notes), notes)
     if image.size != size:
         image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
     if orientation in UPRIGHT:
@@ -195,7 +227,9 @@ def _decode(
         image = to_srgb(image, read_tags(path, file, notes), notes)
     if transparency is not None:
         image = over_white(image, Image.fromarray(transparency))
-    return Picture(path, sha256, file_size, np.array(image), transparency, tuple(notes))
+    return Picture(
+        path, sha256, file_size, np.array(image), transparency, tuple(notes), orientation
+    )
 
 
 def _orientation(image: Image.Image, notes: list[str]) -> int:
@@ -227,6 +261,17 @@ def _eight_bit(image: Image.Image, notes: list[str]) -> Image.Image:
     if image.mode in ("L", "RGB", "CMYK", "LAB"):
         return image
     return image.convert("RGB")
+
+
+def _without_empty_alpha(image: Image.Image, notes: list[str]) -> Image.Image:
+    """Drop an alpha channel that hides everything, which nobody means.
+
+    Before the image is resized, where hidden pixels lose their colours.
+    """
+    if image.mode in ("LA", "RGBA") and image.getchannel("A").getextrema() == (0, 0):
+        notes.append("its transparency hides all of it and was ignored")
+        return image.convert(image.mode[:-1])
+    return image
 
 
 def _from_deep_grey(image: Image.Image, notes: list[str]) -> Image.Image:

@@ -14,17 +14,19 @@ from nst.errors import (
     MemoryLimitError,
     NSTError,
     OutputError,
+    PictureError,
     UsageError,
     WeightsError,
 )
 from nst.pictures.find import FoundPictures, collect_pictures, find_picture
+from nst.pictures.mask_files import MaskFinder
 from nst.pictures.read import peek_size, size_as_read
 from nst.runs.checks import check_counts, check_output, check_settings, is_mixed
 from nst.runs.folder import RunFolder
 from nst.runs.folder_claim import folder_name, folder_names
 from nst.runs.job import (
-    MASKS,
     Job,
+    find_masks,
     hash_job,
     job_stems,
     read_job,
@@ -32,7 +34,7 @@ from nst.runs.job import (
     style_long_side,
 )
 from nst.settings import START_WORDS, Settings
-from nst.text import picture_title
+from nst.text import count_text, picture_title
 from nst.vgg.weights import WeightsFile
 
 if TYPE_CHECKING:  # it imports TensorFlow, which takes seconds
@@ -138,9 +140,6 @@ def plan_batch(settings: Settings) -> Batch:
         start = find_picture(settings.init, f"init ({', '.join(START_WORDS)}, or a file)")
         peek_size(start)
     combinations = _style_combinations(settings, styles)
-    for setting in MASKS if settings.beta else ():
-        for name in getattr(settings, setting) or ():
-            peek_size(find_picture(name, setting))
     content_names, style_names = _shown_names(contents), _shown_names(styles)
     tasks: list[Task] = []
     pairs: Sequence[tuple[Path | None, FileSize | None]] = contents.pictures or [(None, None)]
@@ -159,6 +158,7 @@ def plan_batch(settings: Settings) -> Batch:
                     name=picture_title(content_name, [style_names[path] for path in paths]),
                 )
             )
+    _check_masks(settings, tasks)
     broken = contents.broken | styles.broken
     return Batch(
         settings,
@@ -168,6 +168,27 @@ def plan_batch(settings: Settings) -> Batch:
         broken=broken,
         others=contents.others + styles.others,
     )
+
+
+def _check_masks(settings: Settings, tasks: Sequence[Task]) -> None:
+    """Raise PictureError if the mask of a task is missing or no picture; of several, name one."""
+    if not (settings.content_mask or settings.style_mask):
+        return
+    finder, heads_read = MaskFinder(Path(settings.output_dir)), set[Path]()
+    refusals: list[str] = []
+    for task in tasks:
+        try:
+            masks = find_masks(task.settings(settings), finder, task.content, task.styles)
+            for path in dict.fromkeys((*masks["content_mask"], *masks["style_mask"])):
+                if path not in heads_read:
+                    peek_size(path)
+                    heads_read.add(path)
+        except PictureError as error:
+            refusals.append(str(error))
+    if refusals:
+        first, *others = dict.fromkeys(refusals)
+        so_for = f" (so for {count_text(len(others), 'other picture')})" if others else ""
+        raise PictureError(first + so_for)
 
 
 def _shown_names(pictures: FoundPictures) -> dict[Path, str]:
@@ -190,7 +211,10 @@ def _style_combinations(
         check_counts(settings, len(styles))
     if mixed or not styles:
         return [(styles, masks)]
-    return [([style], masks and (masks[number],)) for number, style in enumerate(styles)]
+    return [
+        ([style], masks and (masks[number % len(masks)],))  # one folder is for all
+        for number, style in enumerate(styles)
+    ]
 
 
 @dataclass(frozen=True)

@@ -24,11 +24,41 @@ def check_settings(settings: Settings) -> None:
 
 
 def check_counts(settings: Settings, styles: int) -> None:
-    """Raise UsageError unless weights and masks, if given, are as many as the styles."""
-    for name in ("style_weights", "content_mask", "style_mask"):
-        values = getattr(settings, name)
-        if values and len(values) != styles:
-            raise UsageError(f"{name}: {len(values)} for {styles} styles; give one for each")
+    """Raise UsageError unless weights, masks and their colours, if given, fit the styles.
+
+    One mask may be a label picture for all styles, or a folder.
+    """
+    weights = settings.style_weights
+    if weights and len(weights) != styles:
+        raise UsageError(f"style_weights: {len(weights)} for {styles} styles; give one for each")
+    masks = {"content_mask": settings.content_mask, "style_mask": settings.style_mask}
+    for name, files in masks.items():
+        if files and len(files) not in (1, styles):
+            raise UsageError(f"{name}: {len(files)} for {styles} styles; give one for each")
+    files = settings.style_mask
+    if files and len(files) < styles and not (is_mixed(settings) or os.path.isdir(files[0])):
+        raise UsageError(
+            f"style_mask: one for {styles} styles; give one for each, or with --content_mask a "
+            "label picture for all"
+        )
+    if settings.mask_colors:
+        _check_colors(settings, styles)
+
+
+def _check_colors(settings: Settings, styles: int) -> None:
+    """Raise UsageError unless there is a label picture, and each style has a colour of it."""
+    if all(len(files or ()) != 1 for files in (settings.content_mask, settings.style_mask)):
+        raise UsageError(
+            "mask_colors: they are of one label picture, and there is a mask for each style; drop "
+            "them, or give one --content_mask"
+        )
+    numbers = {style for _, style in settings.named_regions}
+    for style in sorted(numbers ^ set(range(1, styles + 1))):
+        reason = "there is no such style" if style > styles else "it has no colour"
+        raise UsageError(
+            f"mask_colors: style {style} of {styles}: {reason}; give each style a colour, as in "
+            "red=1 blue=2"
+        )
 
 
 def check_output(folder: Path) -> None:

@@ -5,7 +5,12 @@ from typing import Any
 from nst.vgg.layers import NETWORKS
 
 # Setting -> value that every picture was made with before the setting existed.
-SETTINGS = {"padding": "zeros", "style_loss": "gram"}
+SETTINGS = {
+    "padding": "zeros",
+    "style_loss": "gram",
+    "mask_colors": None,
+    "transparent": "keep",
+}
 
 
 def completed(recorded: Any) -> Any:

@@ -328,8 +328,14 @@ class RunFolder:
         return encode(self._full_size(step), kind, self.job.transparency, provenance)
 
     def _full_size(self, step: Step) -> np.ndarray:
-        """The image of a step; frames of coarse scales, too, have the size of the result."""
-        return resize(step.picture, self.job.size)
+        """The image of a step; frames of coarse scales, too, have the size of the result.
+
+        What is transparent is white, as the optimizer leaves noise there.
+        """
+        picture, transparency = resize(step.picture, self.job.size), self.job.transparency
+        if transparency is None:
+            return picture
+        return np.where(transparency[:, :, np.newaxis] == 0, np.float32(255), picture)
 
     def _write_manifest(self, status: str) -> None:
         about = manifest.describe(self.job, self.identity, status, self._facts)

@@ -6,18 +6,23 @@ from pathlib import Path
 
 import numpy as np
 
-from nst.engine.inputs import LEAST_MEAN
 from nst.engine.optimizers import optimizer_class
-from nst.errors import PictureError, UsageError
+from nst.errors import UsageError
 from nst.pictures.find import find_picture
+from nst.pictures.mask_files import MaskFinder
 from nst.pictures.read import Picture, hash_picture, read_picture
-from nst.pictures.resize import resize
 from nst.pictures.write import check_side
 from nst.runs.checks import check_counts, check_settings, is_mixed
+from nst.runs.masks import check_regions, read_masks, visible_part, with_transparency
 from nst.settings import NEIGHBOURS, START_WORDS, Settings
 
 MASKS = ("content_mask", "style_mask")
-STYLE_SETTINGS = ("style_weights", *MASKS, "preserve_colors")  # without effect where beta is 0
+STYLE_SETTINGS = (
+    "style_weights",
+    *MASKS,
+    "mask_colors",
+    "preserve_colors",
+)  # without effect where beta is 0
 CONTENT_COST_SETTINGS = ("alpha", "content_layers")  # likewise with neighbours
 
 Size = tuple[int, int]  # (height, width) in pixels
@@ -29,7 +34,8 @@ class Job:
 
     content: None for a texture. styles: none where there is no style cost and no start from it.
     start: the picture of ``--init FILE``, None for its words. content_mask, style_mask: the masks
-    as they were read; content_masks, style_masks: (H, W) float32, 0..1, of the size they mask.
+    as they were read; content_masks, style_masks: (H, W) float32, 0..1, of the size they mask, one
+    for each style, or none. visible: likewise, how much of the content is; None for an opaque one.
     """
 
     settings: Settings
@@ -40,6 +46,7 @@ class Job:
     style_mask: tuple[Picture, ...] = ()
     content_masks: tuple[np.ndarray, ...] = ()
     style_masks: tuple[np.ndarray, ...] = ()
+    visible: np.ndarray | None = None
 
     @property
     def size(self) -> Size:
@@ -67,8 +74,8 @@ class Job:
 
     @property
     def transparency(self) -> np.ndarray | None:
-        """The alpha channel of the result, (H, W) uint8: that of the content, if it has any."""
-        return self.content.transparency if self.content else None
+        """The alpha channel of the result, (H, W) uint8: that of the content, if it is kept."""
+        return self.content.transparency if self.content and self.visible is not None else None
 
     @property
     def pictures(self) -> dict[str, list[Picture]]:
@@ -113,14 +120,37 @@ def read_job(settings: Settings) -> Job:
     style_side = style_long_side(settings, size)
     styles = tuple(read_picture(path, style_side, settings.style_scale) for path in paths["style"])
     start = read_picture(paths["start"][0], max(size)) if paths["start"] else None
-    content_mask, content_masks = _read_masks(
-        "content_mask", paths["content_mask"], [size] * len(styles)
+    names = [style.path.name for style in styles]
+    content_mask, content_masks = read_masks(
+        "content_mask",
+        paths["content_mask"],
+        [(content, size)] * len(styles),
+        names,
+        settings.named_regions,
     )
-    style_mask, style_masks = _read_masks(
-        "style_mask", paths["style_mask"], [_size(style) for style in styles]
+    style_mask, style_masks = read_masks(
+        "style_mask",
+        paths["style_mask"],
+        [(style, _size(style)) for style in styles],
+        names,
+        settings.named_regions,
     )
+    visible = None
+    if settings.transparent == "keep":
+        if content is not None and (visible := visible_part(content, "content")) is not None:
+            check_regions(content, visible, content_masks)
+        if settings.beta:
+            styles, style_masks = with_transparency(styles, style_masks)
     return Job(
-        settings, content, styles, start, content_mask, style_mask, content_masks, style_masks
+        settings,
+        content,
+        styles,
+        start,
+        content_mask,
+        style_mask,
+        content_masks,
+        style_masks,
+        visible,
     )
 
 
@@ -230,26 +260,22 @@ def _find(settings: Settings) -> dict[str, list[Path]]:
         "style": [find_picture(name, "style_image_filename") for name in styles],
         "start": [find_picture(name, start_setting) for name in start],
     }
-    for setting in MASKS:  # without a style cost they have no effect
-        names = (getattr(settings, setting) if settings.beta else None) or ()
-        paths[setting] = [find_picture(name, setting) for name in names]
-    return paths
+    content = next(iter(paths["content"]), None)
+    finder = MaskFinder(Path(settings.output_dir))
+    return paths | find_masks(settings, finder, content, paths["style"])
 
 
-def _read_masks(
-    setting: str, paths: Sequence[Path], sizes: Sequence[Size]
-) -> tuple[tuple[Picture, ...], tuple[np.ndarray, ...]]:
-    """Read masks and stretch each to its size."""
-    pictures = tuple(read_picture(path, max(size)) for path, size in zip(paths, sizes))
-    masks = tuple(_fit_mask(mask, size, setting) for mask, size in zip(pictures, sizes))
-    return pictures, masks
+def find_masks(
+    settings: Settings, finder: MaskFinder, content: Path | None, styles: Sequence[Path]
+) -> dict[str, list[Path]]:
+    """The files of the masks of one picture, by setting; raises PictureError.
 
-
-def _fit_mask(mask: Picture, size: Size, setting: str) -> np.ndarray:
-    """Return a mask as (H, W) float32, 0..1, of ``size``; transparent parts are 0."""
-    shades = mask.rgb.mean(axis=2, dtype=np.float32) / 255
-    if mask.transparency is not None:  # the picture was laid on white
-        shades = np.clip(shades - (1 - mask.transparency / np.float32(255)), 0, 1)
-    if shades.mean(dtype=np.float64) < LEAST_MEAN:
-        raise PictureError(f"{mask.path}: the mask is black; paint white where --{setting} applies")
-    return resize(shades, size)
+    None without a style cost, where they have no effect.
+    """
+    if not settings.beta:
+        return {setting: [] for setting in MASKS}
+    content_mask, style_mask = settings.content_mask or (), settings.style_mask or ()
+    return {
+        "content_mask": finder.find("content_mask", content_mask, [content] * len(content_mask)),
+        "style_mask": finder.find("style_mask", style_mask, styles) if style_mask else [],
+    }

@@ -51,7 +51,12 @@ def describe(
         "inputs": inputs(job),
         "files": {
             role: [
-                {"path": str(p.path.absolute()), "size": p.file_size, "sha256": p.sha256}
+                {
+                    "path": str(p.path.absolute()),
+                    "size": p.file_size,
+                    "sha256": p.sha256,
+                    "notes": list(p.notes),
+                }
                 for p in pictures
             ]
             for role, pictures in job.pictures.items()

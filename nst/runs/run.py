@@ -241,6 +241,7 @@ def _placed_steps(
         content_masks=job.content_masks,
         style_masks=job.style_masks,
         style_sizes=job.style_sizes,
+        visible=job.visible,
         start=job.start.rgb if job.start else None,
         evaluation=forecast.evaluation,
         graphs=session.graphs(job.settings, forecast.precision.dtype),
