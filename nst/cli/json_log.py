@@ -37,6 +37,7 @@ class JSONLog(Progress):
             jobs=len(batch.tasks),
             left_out=_reasons(batch.left_out),
             broken=_reasons(batch.broken),
+            left_alone=batch.left_alone.total,
         )
 
     def forecast(self, batch: Batch, forecast: BatchForecast) -> None:

@@ -18,6 +18,7 @@ from nst.errors import (
     WeightsError,
 )
 from nst.pictures.find import FoundPictures, collect_pictures, find_picture
+from nst.pictures.left_alone import LeftAlone
 from nst.pictures.read import peek_size, size_as_read
 from nst.runs.checks import check_counts, check_output, check_settings, is_mixed
 from nst.runs.folder import RunFolder
@@ -97,8 +98,7 @@ class Batch:
 
     several: True if it is treated as a batch; a single task of one content and one style is not.
     left_out: files of folders that cannot be read, with the reason. broken: likewise, of files that
-    were named: each counts as a failed job. others: number of files of folders that are no
-    pictures.
+    were named: each counts as a failed job. left_alone: what is no picture, or not to be used.
     """
 
     settings: Settings
@@ -106,7 +106,7 @@ class Batch:
     several: bool
     left_out: dict[Path, str] = field(default_factory=dict)
     broken: dict[Path, str] = field(default_factory=dict)
-    others: int = 0
+    left_alone: LeftAlone = field(default_factory=LeftAlone)
 
     def single_settings(self) -> Settings:
         """The settings of the only task; a file that was given alone keeps its name."""
@@ -129,11 +129,15 @@ def plan_batch(settings: Settings) -> Batch:
     contents, styles = FoundPictures(), FoundPictures()
     if settings.content_image_filename is not None:
         names = settings.content_image_filename
-        contents = collect_pictures(names, "content_image_filename", output_dir)
+        contents = collect_pictures(
+            names, "content_image_filename", output_dir, exclude=settings.exclude or ()
+        )
     if settings.beta or settings.init == "style":
         names = settings.style_image_filename
         together = bool(is_mixed(settings) or settings.style_mask)
-        styles = collect_pictures(names, "style_image_filename", output_dir, together)
+        styles = collect_pictures(
+            names, "style_image_filename", output_dir, together, settings.exclude or ()
+        )
     if settings.init not in START_WORDS:
         start = find_picture(settings.init, f"init ({', '.join(START_WORDS)}, or a file)")
         peek_size(start)
@@ -160,13 +164,15 @@ def plan_batch(settings: Settings) -> Batch:
                 )
             )
     broken = contents.broken | styles.broken
+    left_alone = contents.left_alone.merged(styles.left_alone)
+    swept = contents.swept or styles.swept or bool(left_alone.total)
     return Batch(
         settings,
         tuple(tasks),
-        several=len(tasks) > 1 or contents.swept or styles.swept or bool(broken),
+        several=len(tasks) > 1 or swept or bool(broken),
         left_out=contents.left_out | styles.left_out,
         broken=broken,
-        others=contents.others + styles.others,
+        left_alone=left_alone,
     )
 
 
