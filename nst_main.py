@@ -162,7 +162,7 @@ def run_command(command: Command) -> ExitCode:
     session = find_weights(command, batch, device)
     if command.settings.dry_run:
         return forecast_pictures(command, batch, job, session)
-    gallery = GalleryUpdater(batch)
+    gallery = GalleryUpdater(batch, command.progress.say)
     command.progress.add(gallery)
     try:
         make_pictures(command, batch, job, session)

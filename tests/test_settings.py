@@ -71,9 +71,8 @@ def test_sizes_of_pictures(text, size):
 def test_what_is_no_whole_number_is_refused(nst, text, tmp_path):
     done = nst(f"--epochs={text}", "--output_dir", "made")
     assert done.code == 2
-    assert done.err == (
-        "nst_main.py: error: argument --epochs: must be a whole number from 1 to 1,000,000, "
-        f"not {text!r}\n"
+    assert done.err.endswith(
+        f"error: argument --epochs: must be a whole number from 1 to 1,000,000, not {text!r}\n"
     )
     assert not (tmp_path / "made").exists()
     with pytest.raises(UsageError, match="^image_size must be"):

@@ -22,7 +22,7 @@ from nst.pictures.left_alone import LeftAlone
 from nst.pictures.read import peek_size, size_as_read
 from nst.runs.checks import check_counts, check_output, check_settings, is_mixed
 from nst.runs.folder import RunFolder
-from nst.runs.folder_claim import folder_name, folder_names
+from nst.runs.folder_names import first_names, fold, spellings
 from nst.runs.job import (
     MASKS,
     Job,
@@ -218,7 +218,7 @@ class BatchForecast:
 def forecast_batch(batch: Batch, session: "Session") -> BatchForecast:
     """Forecast time and memory of a batch; pictures are hashed only where a run folder exists."""
     settings, network = batch.settings, session.weights.network
-    names = folder_names(Path(settings.output_dir))
+    names = first_names(Path(settings.output_dir))
     precision = session.precision(settings.precision)
     card = session.device.memory()
     by_size: dict[tuple, list[ScaleForecast] | MemoryLimitError] = {}
@@ -272,9 +272,9 @@ def _sizes_as_read(
 def _finished_folder(
     task: Task, batch: Batch, file: WeightsFile, names: set[str]
 ) -> RunFolder | None:
-    """The run folder of a task that is finished already. names: as of ``folder_names``."""
-    name = folder_name(job_stems(task.content, task.styles))
-    if name not in names or batch.settings.overwrite:
+    """The run folder of a task that is finished already. names: as of ``first_names``."""
+    own = spellings(job_stems(task.content, task.styles), Path(batch.settings.output_dir))
+    if names.isdisjoint(map(fold, own)) or batch.settings.overwrite:
         return None
     folder = RunFolder(hash_job(task.settings(batch.settings)), file)
     return folder if folder.finished else None
@@ -288,7 +288,7 @@ def pending(
     ``done`` gets the outcome of those that are finished already, and of those whose pictures cannot
     be used. No picture is decoded before it is known that it is wanted.
     """
-    names = folder_names(Path(batch.settings.output_dir))
+    names = first_names(Path(batch.settings.output_dir))
     for task in batch.tasks:
         try:
             if folder := _finished_folder(task, batch, file, names):
