@@ -44,14 +44,14 @@ def foreign_files(folder: Path, manifest: dict[str, Any]) -> list[Path]:
 
 def _is_own(path: Path, folder: Path, manifest: dict[str, Any]) -> bool:
     try:
-        if path.suffix == ".html":
-            return is_own_page(path)
         with open(path, "rb") as file:
             head = file.read(ENDS)
             file.seek(max(0, path.stat().st_size - ENDS))
             ends = head + file.read()
         if not ends.strip(b"\0"):
             return True  # what a power cut leaves
+        if path.suffix == ".html":
+            return is_own_page(path)
         if path.suffix == ".csv":
             return head.startswith(b"iteration,")
         if any(path.match(pattern) for pattern in UNMARKED):
@@ -60,6 +60,7 @@ def _is_own(path: Path, folder: Path, manifest: dict[str, Any]) -> bool:
         sha256 = manifest.get("result_sha256") if path.stem == layout.RESULT else None
         if MARK in ends and sha256 in (None, file_hash(path)):
             return True
-        return head.startswith(PICTURES) and open_picture(path) is None
+        is_picture = head.startswith(PICTURES) or path.match(layout.FRAMES)
+        return is_picture and open_picture(path) is None
     except (OSError, Image.DecompressionBombError):
         return False

@@ -88,9 +88,8 @@ class RunFolder:
             for pattern in (*layout.LEFTOVERS, *(layout.RESULTS if overwrite else ())):
                 for old in self.path.glob(pattern):
                     old.unlink()
-            for old in (self.path / layout.TENSORBOARD).glob("events.out.tfevents.*"):
-                if overwrite:
-                    old.unlink()
+            if overwrite:
+                TensorBoardLog.remove(self.path / layout.TENSORBOARD)
             for number, frame in layout.frames(self.path).items():
                 if number == 0 or number % self.job.settings.print_every:
                     frame.unlink()  # saved when an earlier process was stopped
