@@ -42,9 +42,8 @@ def spellings(stems: tuple[str, str], output_dir: Path) -> list[str]:
 
 
 def _portable(name: str) -> str:
-    """A name without what Windows and its file systems refuse, valid UTF-8."""
-    name = unicodedata.normalize("NFC", os.fsencode(name).decode(errors="replace"))
-    name = REFUSED.sub("_", name.replace("\ufffd", "_")).rstrip(" .") or "_"
+    """A name without what Windows and its file systems refuse."""
+    name = REFUSED.sub("_", unicodedata.normalize("NFC", name)).rstrip(" .") or "_"
     return f"_{name}" if RESERVED.match(name) else name
 
 
