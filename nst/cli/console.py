@@ -188,9 +188,9 @@ class Console(Progress):
         if not self.quiet:
             self._print_error(printable(line))
 
-    def live(self, url: str) -> None:
+    def live(self, url: str, note: str = "") -> None:
         """Print where the live page is."""
-        self.say(f"Live      {url}")
+        self.say(f"Live      {url}" + (f"  ({note})" if note else ""))
 
     def close(self) -> None:
         """Remove the bars."""

@@ -26,7 +26,7 @@ class JSONLog(Progress):
         self._settings, self._remark = settings, remark
         self._out = ResultStream(sys.stdout)
 
-    def live(self, url: str) -> None:
+    def live(self, url: str, note: str = "") -> None:
         """Event ``live``."""
         self._event("live", url=url)
 

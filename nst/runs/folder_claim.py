@@ -44,9 +44,7 @@ class FolderClaim:
         one of the same pictures; else the first free name. One that holds a file of somebody else
         under the name of a result is left alone, unless the run in it is finished.
         """
-        folders = [
-            path for name in self._names for path in existing_folders(self._output_dir, name)
-        ]
+        folders = existing_folders(self._output_dir, *self._names)
         manifests = {path: read_manifest(path) for path in folders}
         same = [
             path

@@ -66,6 +66,8 @@ def _name_max(folder: Path) -> int:
 
 def fold(name: str) -> str:
     """The same text for names that some disk holds to be one: by case, or by NFC and NFD."""
+    if name.isascii():
+        return name.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
 
 
@@ -78,26 +80,35 @@ def first_names(output_dir: Path) -> set[str]:
     return names | {_split(name)[0] for name in names}
 
 
-def existing_folders(output_dir: Path, name: str) -> list[Path]:
-    """The existing paths ``name``, ``name-2``, ``name-3`` ... of an output folder, in order.
+def existing_folders(output_dir: Path, *names: str) -> list[Path]:
+    """The existing paths of each name, and that with -2, -3 ..., in an output folder, in order.
 
     Those whose names differ in case or in the form of Unicode count, too: on another disk, where
     they may have been before, they are the same. And those that only the disk knows by that name.
     """
+    try:
+        entries = {entry: fold(entry) for entry in sorted(os.listdir(output_dir))}
+    except OSError:
+        return []
+    paths = [path for name in names for path in _existing(output_dir / name, entries)]
+    return list(dict.fromkeys(paths))
+
+
+def _existing(first: Path, entries: dict[str, str]) -> list[Path]:
+    """Those of one name. entries: what is in the output folder, with its folded name."""
     paths: dict[int, list[Path]] = {}
-    wanted = fold(name)
-    with contextlib.suppress(OSError):
-        for entry in sorted(os.listdir(output_dir)):
-            folded = fold(entry)
-            first, number = (folded, 1) if folded == wanted else _split(folded)
-            if first == wanted:
-                paths.setdefault(number, []).append(output_dir / entry)
-    for number, path in enumerate(numbered(output_dir / name), 1):
+    wanted = fold(first.name)
+    for entry, folded in entries.items():
+        if folded.startswith(wanted):
+            base, number = (folded, 1) if folded == wanted else _split(folded)
+            if base == wanted:
+                paths.setdefault(number, []).append(first.with_name(entry))
+    for number, path in enumerate(numbered(first), 1):
         if not os.path.lexists(path):
             break
-        others = [other for other in paths.get(number, []) if other != path]
-        itself = len(others) < len(paths.get(number, [])) or not others
-        paths[number] = [path] * itself + others
+        known = paths.get(number, [])
+        if path in known or not known:  # else the disk means one of those
+            paths[number] = [path, *(other for other in known if other != path)]
     return [path for number in sorted(paths) for path in paths[number]]
 
 
