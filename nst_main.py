@@ -106,7 +106,7 @@ def _add_listeners(
         live = Live(options["live"], stopping.ask, settings, options["live_host"])
         resources.callback(live.close)
         progress.add(live)
-        progress.live(live.address.url, live.address.note)
+        progress.live(live.url, live.address.note)
 
 
 def _refusal(error: BaseException, stopping: Stopping) -> tuple[str, ExitCode]:

@@ -52,7 +52,7 @@ HEADERS = {
 class Live(Progress):
     """The server, in threads of its own, and the state that it shows.
 
-    A picture is encoded only when a page asks for it. address: of the page.
+    A picture is encoded only when a page asks for it. address, url: of the page.
     """
 
     def __init__(
@@ -77,6 +77,7 @@ class Live(Progress):
         self._last_request = -math.inf  # of a page
         self._final_state_sent = False  # to a page
         self.address = LiveAddress(host, port)
+        self.url = self.address.url
         self._server = waitress.create_server(
             self._answer,
             sockets=[self.address.socket],

@@ -12,14 +12,8 @@ from nst.parsers import Choice, Number, file_name, path_text, switch
 from nst.settings import GROUPS, LIVE_PORT, OUTPUT, PICTURES, Settings
 from nst.text import red
 
-COMMAND_OPTIONS = (
-    "from_run",
-    "live",
-    "live_host",
-    "quiet",
-    "verbose",
-    "log_json",
-)  # not of the picture
+# Options that are not of the picture:
+COMMAND_OPTIONS = ("from_run", "live", "live_host", "quiet", "verbose", "log_json")
 
 EXAMPLES = """\
 examples:

@@ -1,4 +1,4 @@
-"""The address of the live page: tunnels reach it, other hosts do not; beyond loopback by a secret."""
+"""The address of the live page: tunnels reach it, other hosts do not."""
 
 import http.client
 import re
