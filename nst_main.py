@@ -50,6 +50,10 @@ def main(arguments: list[str] | None = None) -> int:
         settings = earlier.settings(given) if earlier else Settings(**given)
         if options["quiet"] and options["live"] is None:
             raise UsageError("live: give a port, as --quiet does not tell which one it is")
+        if options["live_host"] and options["live"] is False:
+            raise UsageError("live_host: is where --live listens; give --live, too")
+        if options["quiet"] and options["live_host"]:
+            raise UsageError("live_host: its address has a secret, which --quiet does not tell")
     except UsageError as error:
         parser.error(str(error))
     progress = None
@@ -99,10 +103,10 @@ def _add_listeners(
     if options["live"] is not False and not settings.dry_run:
         from nst.cli.live import Live
 
-        live = Live(options["live"], stopping.ask, settings)
+        live = Live(options["live"], stopping.ask, settings, options["live_host"])
         resources.callback(live.close)
         progress.add(live)
-        progress.live(live.url)
+        progress.live(live.url, live.address.note)
 
 
 def _refusal(error: BaseException, stopping: Stopping) -> tuple[str, ExitCode]:
@@ -162,7 +166,7 @@ def run_command(command: Command) -> ExitCode:
     session = find_weights(command, batch, device)
     if command.settings.dry_run:
         return forecast_pictures(command, batch, job, session)
-    gallery = GalleryUpdater(batch)
+    gallery = GalleryUpdater(batch, command.progress.say)
     command.progress.add(gallery)
     try:
         make_pictures(command, batch, job, session)

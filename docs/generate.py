@@ -27,6 +27,7 @@ LAYER = {"prefixItems": [{"type": "string"}, {"type": "number", "exclusiveMinimu
 # Of the values that a parser returns, as JSON holds them:
 FUNCTIONS: dict[Callable, dict[str, Any]] = {
     parsers.file_name: {"type": "string"},
+    parsers.path_text: {"type": "string"},
     parsers.image_size: {
         "anyOf": [
             PIXELS,

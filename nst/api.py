@@ -115,5 +115,5 @@ class NeuralStyleTransfer:
             settings = replace(settings, epochs=num_iterations)
         self.folder = run_job(read_job(settings), say, on_step)
         if is_outdated_by(self.folder.path):
-            write_gallery(self.folder.path.parent)
+            write_gallery(self.folder.path.parent, say)
         return self.folder.result()

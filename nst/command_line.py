@@ -18,7 +18,9 @@ SETTING_OF = {
     "style_mask": "style_mask",
 }
 # Settings that concern one execution of the program: no other run takes them over.
-OF_ONE_COMMAND = ("dry_run", "overwrite", "cluster", "device", "tensorboard", "output_dir")
+OF_ONE_COMMAND = (
+    *("dry_run", "overwrite", "exclude", "cluster", "device", "tensorboard", "output_dir"),
+)
 _OMITTED = {*OF_ONE_COMMAND, "max_memory", "tile_size"}  # memory does not change the picture
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from nst.files import read_json_object
 from nst.settings import ANIMATIONS, OUTPUT_FORMATS
 
+MARK = "Neural Style Transfer"  # in the metadata of every file that is written, to know it again
 RESULT = "generated_image"  # .png, or another of OUTPUT_FORMATS
 FRAMES = "frame_[0-9]*.png"
 COSTS = "costs.csv"
@@ -37,6 +38,7 @@ LEFTOVERS = tuple(f".{name}.*.part" for name in (*RESULTS, CHECKPOINT, CHECKPOIN
 
 FINISHED = "finished"  # ``status`` in the manifest
 GALLERY = "index.html"  # in the output folder
+OTHER_GALLERY = "gallery"  # .html, -2.html ...: where the page index.html is not of this program
 
 
 def frame_name(iteration: int) -> str:

@@ -23,7 +23,7 @@ N = TypeVar("N", int, float)
 class Number(Generic[N]):
     """A parser for finite numbers of type ``kind`` in [low, high], or (low, high] if ``above_low``.
 
-    With ``kind`` int a float must be a whole number.
+    With ``kind`` int a float, or a text such as ``1e3``, must be a whole number.
     """
 
     kind: type[N]
@@ -50,6 +50,11 @@ class Number(Generic[N]):
         """``value`` as ``kind``; None if that is no number, or would cut off a fraction."""
         if isinstance(value, bool):
             return None
+        if self.kind is int and isinstance(value, str) and re.search("[.eE]", value):
+            try:
+                value = float(value)  # 1e3
+            except ValueError:
+                return None
         try:
             number = self.kind(value)
             is_exact = self.kind is float or number == float(value)
@@ -99,14 +104,19 @@ class OrWord:
 
 
 PIXELS = Number(int, 1, 100_000)
+SIDES = re.compile("([^xX\N{MULTIPLICATION SIGN}]+)[xX\N{MULTIPLICATION SIGN}]([^xX]+)")
 
 
 def image_size(value: Any) -> int | str | tuple[int, int]:
-    """Return the long side in pixels, the word ``original``, or (width, height) in pixels."""
+    """Return the long side in pixels, the word ``original``, or (width, height) in pixels.
+
+    Between width and height stands x, X or a multiplication sign.
+    """
     try:
         if value == "original":
             return value
-        sides = value.split("x") if isinstance(value, str) and "x" in value else value
+        pair = SIDES.fullmatch(value) if isinstance(value, str) else None
+        sides = pair.groups() if pair else value
         if isinstance(sides, list | tuple):
             width, height = sides
             return PIXELS(width), PIXELS(height)
@@ -117,14 +127,34 @@ def image_size(value: Any) -> int | str | tuple[int, int]:
         ) from None
 
 
-def file_name(value: Any) -> str:
-    """Return a path as text; ValueError if it is empty or cannot be a path."""
+def path_text(value: Any) -> str:
+    """Return a path, or a pattern of paths, as text; ValueError if it is empty or cannot be one."""
     try:
         if not isinstance(value, str | Path) or not os.fsencode(value) or "\0" in str(value):
             raise ValueError
     except ValueError:  # also raised by fsencode for unencodable text
         raise ValueError(f"must be the name of a file or folder, not {str(value)!r}") from None
     return str(value)
+
+
+def file_name(value: Any) -> str:
+    """Return a path as text, with the home folder in place of a leading ``~`` or ``~user``.
+
+    The shell leaves it where it is quoted or follows ``=``. A file of that very name comes first.
+    Raises ValueError for what cannot be a path, and for a home folder that is not known.
+    """
+    text = path_text(value)
+    if not text.startswith("~") or os.path.lexists(text):
+        return text
+    expanded = os.path.expanduser(text)
+    user, slash, _ = text.partition("/")
+    # "~draft.png" is an ordinary name; "~/a.png" and "~user/a.png" mean a home folder.
+    if expanded == text and (slash or user == "~") and not os.path.lexists(user):
+        raise ValueError(
+            f"names a home folder that is not known here, {user}; write it out, or ./{text} for a "
+            "folder of that very name"
+        )
+    return expanded
 
 
 BALANCE = 250.0  # of content and style in the authors' own code, as alpha : beta = 1 : 4
@@ -219,18 +249,25 @@ class Several:
         return tuple(self.parse(item) for item in items)
 
 
-def memory_size(value: Any) -> int:
-    """Return bytes, from a number or a text such as ``800M`` or ``0.5G`` (decimal units).
+MEMORY = re.compile(r"\s*([0-9._e+-]+)\s*(?:([KMGT])(I?))?B?\s*", re.IGNORECASE)
 
+
+def memory_size(value: Any) -> int:
+    """Return bytes, from a number or a text such as ``800M``, ``0.5 GB`` or ``4GiB``.
+
+    K, M, G and T are decimal units, Ki, Mi, Gi and Ti binary ones (powers of 1024), in either case.
     Raises ValueError unless the result is from 1 to 10**15 bytes.
     """
-    text = str(value).strip().upper().removesuffix("B")
-    factor = {"K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}.get(text[-1:], 1)
     try:
-        number = float(text if factor == 1 else text[:-1])
-        return Number(int, 1, 10**15)(round(factor * number))
+        match = MEMORY.fullmatch(str(value))
+        if not match:
+            raise ValueError
+        number, unit, binary = match.groups()
+        power = " KMGT".index(unit.upper()) if unit else 0
+        factor = (1024 if binary else 1000) ** power
+        return Number(int, 1, 10**15)(round(factor * float(number)))
     except (OverflowError, ValueError):  # OverflowError for infinity
-        raise ValueError(f"must be a size such as 800M or 4G, not {str(value)!r}") from None
+        raise ValueError(f"must be a size such as 800M, 4G or 4GiB, not {str(value)!r}") from None
 
 
 def mask_colors(value: Any) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from nst.parsers import (
     mask_colors,
     memory_size,
     parse_setting,
+    path_text,
     setting,
     switch,
 )
@@ -350,6 +351,16 @@ class Settings:
     overwrite: bool = setting(
         False, OUTPUT, "start again in place instead of keeping an earlier result", switch
     )
+    exclude: tuple[str, ...] | None = setting(
+        None,
+        MANY,
+        "leave files and folders alone whose name, or whose path in the folder that was given, "
+        'matches a pattern, such as "*_small.jpg" or "*/cache/*"; hidden files and the folders of '
+        "systems, such as @eaDir and $RECYCLE.BIN, always are",
+        Optional(Several(path_text)),
+        metavar="PATTERN",
+        nargs="+",
+    )
     cluster: str | None = setting(
         None,
         MANY,
@@ -526,6 +537,7 @@ class Settings:
             "animation",
             "tensorboard",
             "overwrite",
+            "exclude",
             "cluster",
         }
         return {name: value for name, value in asdict(self).items() if name not in excluded}

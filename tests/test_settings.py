@@ -43,6 +43,48 @@ def test_whole_numbers_are_read_from_text(value):
     assert Settings(epochs=str(value)).epochs == value
 
 
+@given(st.integers(1, 10**5))
+def test_whole_numbers_are_read_as_people_write_them(value):
+    for text in (f"{value}.0", f"{value:_}", f" {value} ", f"{value * 10}e-1", f"{value}E0"):
+        assert Settings(epochs=text, image_size=text).epochs == value
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("1e3", 1000),
+        ("1_000", 1000),
+        ("1920X1080", (1920, 1080)),
+        ("1920\N{MULTIPLICATION SIGN}1080", (1920, 1080)),
+        ("1920 x 1080", (1920, 1080)),
+        ("1e3x5e2", (1000, 500)),
+    ],
+)
+def test_sizes_of_pictures(text, size):
+    texture = {"alpha": 0} if isinstance(size, tuple) else {}
+    assert Settings(image_size=text, **texture).image_size == size
+
+
+@pytest.mark.parametrize(
+    "text", ["1.5", "1e-1", "nan", "inf", "1e400", "-3", "1,000", "1e", "0x10", ""]
+)
+def test_what_is_no_whole_number_is_refused(nst, text, tmp_path):
+    done = nst(f"--epochs={text}", "--output_dir", "made")
+    assert done.code == 2
+    assert done.err.endswith(
+        f"error: argument --epochs: must be a whole number from 1 to 1,000,000, not {text!r}\n"
+    )
+    assert not (tmp_path / "made").exists()
+    with pytest.raises(UsageError, match="^image_size must be"):
+        Settings(image_size=text)
+
+
+@pytest.mark.parametrize("text", ["1x", "x", "1x2x3", "1.5x2", "nanxnan", "-1x5", "0X0", "1*2"])
+def test_what_is_no_size_of_a_picture_is_refused(text):
+    with pytest.raises(UsageError, match="^image_size must be .* or WIDTHxHEIGHT, not"):
+        Settings(image_size=text, alpha=0)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -128,6 +170,18 @@ def test_style_layers_without_weights_have_those_of_the_authors(names):
         ("0.001K", 1),
         (1, 1),
         ("1000T", 1e15),
+        ("4GiB", 4 * 2**30),
+        ("512MiB", 512 * 2**20),
+        ("1.5 gib", 1.5 * 2**30),
+        ("4Gi", 4 * 2**30),
+        ("8ki", 8192),
+        ("1tib", 2**40),
+        ("4gb", 4e9),
+        ("4 GB", 4e9),
+        ("512m", 512e6),
+        ("1e3M", 1e9),
+        ("4e9", 4e9),
+        ("1_000_000", 1e6),
     ],
 )
 def test_sizes_of_memory(text, size):
@@ -138,10 +192,10 @@ def test_sizes_of_memory(text, size):
 @pytest.mark.parametrize(
     "text",
     ["", "G", "0", "0G", "0.0001K", "-1G", "-0.5G", "nan", "nanG", "inf", "1e999G", "1001T", "1P"]
-    + ["4 G B", "0x10M", "4Gi", "4,5G", True, (4,)],
+    + ["4 G B", "0x10M", "4iB", "4PiB", "4Gib ps", "4,5G", "e", True, (4,)],
 )
 def test_what_is_no_size_of_memory_is_refused(text):
-    with pytest.raises(ValueError, match="must be a size such as 800M or 4G, not "):
+    with pytest.raises(ValueError, match="must be a size such as 800M, 4G or 4GiB, not "):
         memory_size(text)
     with pytest.raises(UsageError, match="^max_memory must be a size"):
         Settings(max_memory=text)

@@ -83,10 +83,8 @@ class Console(Progress):
             self.say(f"{path}: {reason} (left out)")
         for path, reason in batch.broken.items():
             self._complain(f"{path}: {reason}")
-        if batch.others:
-            self.say(
-                f"          {count_text(batch.others, 'other file')} in the folders left alone"
-            )
+        if batch.left_alone.total:
+            self.say(f"          {batch.left_alone.text()} left alone")
 
     def forecast(self, batch: Batch, forecast: BatchForecast) -> None:
         """Print the size of every picture of a batch, and the time and memory of all of them."""
@@ -190,9 +188,9 @@ class Console(Progress):
         if not self.quiet:
             self._print_error(printable(line))
 
-    def live(self, url: str) -> None:
+    def live(self, url: str, note: str = "") -> None:
         """Print where the live page is."""
-        self.say(f"Live      {url}")
+        self.say(f"Live      {url}" + (f"  ({note})" if note else ""))
 
     def close(self) -> None:
         """Remove the bars."""

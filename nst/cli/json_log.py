@@ -26,7 +26,7 @@ class JSONLog(Progress):
         self._settings, self._remark = settings, remark
         self._out = ResultStream(sys.stdout)
 
-    def live(self, url: str) -> None:
+    def live(self, url: str, note: str = "") -> None:
         """Event ``live``."""
         self._event("live", url=url)
 
@@ -37,6 +37,7 @@ class JSONLog(Progress):
             jobs=len(batch.tasks),
             left_out=_reasons(batch.left_out),
             broken=_reasons(batch.broken),
+            left_alone=batch.left_alone.total,
         )
 
     def forecast(self, batch: Batch, forecast: BatchForecast) -> None:

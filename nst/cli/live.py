@@ -1,16 +1,14 @@
-"""``--live``: a page on this machine's own address that shows the picture as it forms.
+"""``--live``: a page that shows the picture as it forms.
 
-It answers on 127.0.0.1 alone, to requests that name that host (what a browser was led to by another
-name gets nothing), and knows five addresses, none of which is a file.
+It answers requests to its own address alone (see ``nst.cli.live_address``), and knows five paths,
+none of which is a file.
 """
 
 import contextlib
 import json
 import logging
 import math
-import os
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -20,9 +18,10 @@ from typing import Any
 
 import waitress
 
+from nst.cli.live_address import LiveAddress
 from nst.cli.time_left import TimeLeft
 from nst.engine.step import Step
-from nst.errors import ExitCode, UsageError
+from nst.errors import ExitCode
 from nst.pages.render import render_page
 from nst.pictures.thumbnails import encode_jpeg
 from nst.pictures.write import on_white
@@ -30,11 +29,10 @@ from nst.runs.batch import Batch, Outcome, Task
 from nst.runs.cost_log import CostLog
 from nst.runs.folder import RunFolder
 from nst.runs.progress import Progress
-from nst.settings import LIVE_PORT, Settings
+from nst.settings import Settings
 
 logging.getLogger("waitress").setLevel(logging.CRITICAL + 1)  # the terminal shows the progress
 
-HOST = "127.0.0.1"
 SIDE = 800  # pixels along the long side of the picture that is shown, at most
 POINTS = 300  # of a curve
 LINGER = 3.0  # seconds that a page that is looked at has for the last state; it asks every 2 s
@@ -54,16 +52,21 @@ HEADERS = {
 class Live(Progress):
     """The server, in threads of its own, and the state that it shows.
 
-    A picture is encoded only when a page asks for it. url: of the page.
+    A picture is encoded only when a page asks for it. address, url: of the page.
     """
 
-    def __init__(self, port: int | None, stop: Callable[[], None], settings: Settings) -> None:
-        """Listen. port: None for LIVE_PORT or any free one, 0 for any free one. stop: asks to stop.
+    def __init__(
+        self,
+        port: int | None,
+        stop: Callable[[], None],
+        settings: Settings,
+        host: str | None = None,
+    ) -> None:
+        """Listen. port, host: as of ``LiveAddress``. stop: asks to stop.
 
-        Raises UsageError for a port that cannot be had.
+        Raises UsageError for a port or an address that cannot be had.
         """
         self._stop, self._settings = stop, settings
-        self._token = secrets.token_urlsafe()
         self._lock = threading.Lock()
         self._total = 1
         self._runs: dict[int, _Run] = {}  # the pictures that are being made
@@ -73,13 +76,11 @@ class Live(Progress):
         self._last_line = ""
         self._last_request = -math.inf  # of a page
         self._final_state_sent = False  # to a page
-        listening = _listen(port)
-        number = listening.getsockname()[1]
-        self.url = f"http://{HOST}:{number}/"
-        self._hosts = {f"{name}:{number}" for name in (HOST, "localhost")}
+        self.address = LiveAddress(host, port)
+        self.url = self.address.url
         self._server = waitress.create_server(
             self._answer,
-            sockets=[listening],
+            sockets=[self.address.socket],
             threads=2,
             ident=None,
             connection_limit=100,
@@ -176,14 +177,15 @@ class Live(Progress):
 
     def _respond(self, environ: dict[str, Any]) -> tuple[str, str, bytes]:
         plain = "text/plain; charset=utf-8"
-        if environ.get("HTTP_HOST", "") not in self._hosts:
+        method = environ["REQUEST_METHOD"]
+        path = self.address.path(environ.get("HTTP_HOST", ""), environ["PATH_INFO"])
+        if path is None:
             return "403 Forbidden", plain, b"this address is not served"
-        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         if path == "/stop":
             if method != "POST":
                 return "405 Method Not Allowed", plain, b"POST only"
             token = environ.get("HTTP_X_TOKEN", "")
-            if not secrets.compare_digest(token.encode(), self._token.encode()):
+            if not secrets.compare_digest(token.encode(), self.address.token.encode()):
                 return "403 Forbidden", plain, b"only the page itself may stop the run"
             if self._status == RUNNING:
                 self._stop()
@@ -203,7 +205,7 @@ class Live(Progress):
         return ("200 OK", kind, body) if body else ("404 Not Found", plain, b"no picture yet")
 
     def _page(self) -> bytes:
-        return render_page("live.html", token=self._token)
+        return render_page("live.html", token=self.address.token)
 
     def _state(self) -> bytes:
         with self._lock:
@@ -263,12 +265,3 @@ class _Run:
         self.step, self.left = step, self.time_left.after(step)
         if step.source is not None:
             self.pictured, self.image_name = step, f"{self.task.number}-{step.iteration}"
-
-
-def _listen(port: int | None) -> socket.socket:
-    for number in (LIVE_PORT, 0) if port is None else (port,):
-        try:
-            return socket.create_server((HOST, number))
-        except OSError as error:
-            reason = os.strerror(error.errno or 0)
-    raise UsageError(f"live: port {port}: {reason}; give another one, or leave the number out")

@@ -8,11 +8,12 @@ from typing import Any, NoReturn
 
 from nst import __version__
 from nst.errors import ExitCode
-from nst.parsers import Choice, Number, file_name, switch
+from nst.parsers import Choice, Number, file_name, path_text, switch
 from nst.settings import GROUPS, LIVE_PORT, OUTPUT, PICTURES, Settings
 from nst.text import red
 
-COMMAND_OPTIONS = ("from_run", "live", "quiet", "verbose", "log_json")  # not of the picture
+# Options that are not of the picture:
+COMMAND_OPTIONS = ("from_run", "live", "live_host", "quiet", "verbose", "log_json")
 
 EXAMPLES = """\
 examples:
@@ -46,6 +47,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print an error and end the program."""
+        if message.endswith(("expected one argument", "expected at least one argument")):
+            flag = message.removeprefix("argument ").partition(":")[0]
+            message += f"; write a value that begins with a dash behind =: {flag}=-value"
         self.exit(ExitCode.USAGE, red(f"{self.prog}: error: {message}", sys.stderr) + "\n")
 
 
@@ -90,7 +94,15 @@ def build_parser() -> argparse.ArgumentParser:
         default=False,
         type=_checked(Number(int, 0, 65535)),
         help="show the picture as it forms, and a button that stops and saves, on a page of this "
-        f"machine alone; its address is printed (port: {LIVE_PORT}, or any that is free)",
+        f"machine alone; its address is printed (port: {LIVE_PORT}, or any that is free), and how "
+        "to see it from another machine",
+    )
+    groups[OUTPUT].add_argument(
+        "--live_host",
+        metavar="ADDRESS",
+        type=_checked(path_text),
+        help="let --live listen on another address, such as 0.0.0.0 in a container: then everyone "
+        "who can reach it and has the address that is printed, which holds a secret, sees the page",
     )
     shown = groups[OUTPUT].add_mutually_exclusive_group()
     for flag, text in (

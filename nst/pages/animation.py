@@ -12,6 +12,7 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from PIL import Image
 
 from nst.files import replacing
+from nst.layout import MARK
 from nst.pictures.thumbnails import choose_evenly, open_picture, shrink
 
 SECONDS = 6.0  # that the frames are to take
@@ -51,6 +52,7 @@ def _write_gif(images: Iterator[Image.Image], delay: int, target: Path) -> None:
         append_images=others,
         duration=[delay] * len(others) + [HOLD] if others else HOLD,
         loop=0,
+        comment=MARK,
     )
 
 
@@ -61,6 +63,7 @@ def _paletted(image: Image.Image) -> Image.Image:
 
 def _write_mp4(images: Iterator[Image.Image], delay: int, target: Path) -> None:
     with av.open(str(target), "w", format="mp4", options={"movflags": "faststart"}) as file:
+        file.metadata["comment"] = MARK
         stream = None
         for number, image in enumerate(images):
             pixels = _even(np.asarray(image))

@@ -5,6 +5,7 @@ import math
 import os
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,6 +13,7 @@ from urllib.parse import quote
 from nst import layout
 from nst.files import lock_folder, output_error, unlock_folder, write_atomically
 from nst.layout import read_manifest
+from nst.pages.ownership import is_own_page
 from nst.pages.render import render_page
 from nst.settings import OUTPUT_FORMATS
 from nst.text import count_text, picture_title
@@ -19,22 +21,33 @@ from nst.text import count_text, picture_title
 PATIENCE = 10.0  # seconds, for another process that is writing the page
 
 
+def gallery_path(output_dir: Path) -> Path:
+    """Where the gallery of an output folder is, or will be: no page of somebody else's is there."""
+    number, path = 1, output_dir / layout.GALLERY
+    while os.path.lexists(path) and not is_own_page(path):
+        suffix = f"-{number}" if number > 1 else ""
+        path = output_dir / f"{layout.OTHER_GALLERY}{suffix}.html"
+        number += 1
+    return path
+
+
 def is_outdated_by(run: Path) -> bool:
     """Whether a run folder was finished after the gallery beside it was written."""
     try:
-        return (run.parent / layout.GALLERY).stat().st_mtime < (
-            run / layout.MANIFEST
-        ).stat().st_mtime
+        written = gallery_path(run.parent).stat().st_mtime
+        return written < (run / layout.MANIFEST).stat().st_mtime
     except OSError:
         return True
 
 
-def write_gallery(output_dir: Path) -> Path | None:
+def write_gallery(output_dir: Path, say: Callable[[str], None] | None = None) -> Path | None:
     """Write the page of all runs in ``output_dir``, and return where it is; None without a run.
 
+    say: gets a line for the user if the page has another name than usual, as its own is taken.
     Processes that end at the same time take turns, so that the page misses none of their runs; but
     none waits for long. Raises OutputError.
     """
+    page = output_dir / layout.GALLERY
     try:
         if not output_dir.is_dir():
             return None
@@ -42,7 +55,8 @@ def write_gallery(output_dir: Path) -> Path | None:
         while (handle := lock_folder(output_dir)) is None and time.monotonic() < deadline:
             time.sleep(0.05)
         try:
-            for left in output_dir.glob(f".{layout.GALLERY}.*.part") if handle is not None else ():
+            page = gallery_path(output_dir)
+            for left in output_dir.glob(f".{page.name}.*.part") if handle is not None else ():
                 left.unlink()  # by a killed process
             runs = [_run_entry(folder) for folder in sorted(output_dir.glob("*/"))]
             entries = [entry for entry in runs if entry]
@@ -50,14 +64,15 @@ def write_gallery(output_dir: Path) -> Path | None:
                 return None
             title = count_text(len(entries), "picture")
             entries.sort(key=lambda entry: entry["seconds"], reverse=True)
-            write_atomically(
-                output_dir / layout.GALLERY, render_page("gallery.html", title=title, runs=entries)
-            )
+            write_atomically(page, render_page("gallery.html", title=title, runs=entries))
         finally:
             unlock_folder(handle)
     except OSError as error:
-        raise output_error(output_dir / layout.GALLERY, error) from None
-    return output_dir / layout.GALLERY
+        raise output_error(page, error) from None
+    if say and page.name != layout.GALLERY:
+        taken = output_dir / layout.GALLERY
+        say(f"{taken}: not written by this program, left alone; the gallery is {page}.")
+    return page
 
 
 def _run_entry(folder: Path) -> dict[str, Any] | None:

@@ -9,6 +9,8 @@ logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells of building 
 from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 
+from nst.layout import MARK  # noqa: E402
+
 
 def encode_png(curves: dict[str, Any]) -> bytes:
     """The curves of ``CostLog.curves`` on a logarithmic scale, as a PNG file.
@@ -43,5 +45,5 @@ def encode_png(curves: dict[str, Any]) -> bytes:
     if curves["lines"]:
         figure.legend(loc="outside right upper", frameon=False)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
+    figure.savefig(buffer, format="png", metadata={"Software": MARK})
     return buffer.getvalue()

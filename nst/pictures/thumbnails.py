@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from PIL import Image
 
+from nst.layout import MARK
 from nst.pictures.resize import over_white, scaled_size
 
 T = TypeVar("T")
@@ -48,7 +49,7 @@ def encode_jpeg(image: Image.Image, side: int, most: int | None = None, quality:
     """
     while True:
         small, buffer = shrink(image, side), io.BytesIO()
-        small.save(buffer, "JPEG", quality=quality)
+        small.save(buffer, "JPEG", quality=quality, comment=MARK)
         size = buffer.tell()
         if most is None or size <= most or side <= SMALLEST:
             return buffer.getvalue()

@@ -19,11 +19,12 @@ from nst.errors import (
     WeightsError,
 )
 from nst.pictures.find import FoundPictures, collect_pictures, find_picture
+from nst.pictures.left_alone import LeftAlone
 from nst.pictures.mask_files import MaskFinder
 from nst.pictures.read import peek_size, size_as_read
 from nst.runs.checks import check_counts, check_output, check_settings, is_mixed
 from nst.runs.folder import RunFolder
-from nst.runs.folder_claim import folder_name, folder_names
+from nst.runs.folder_names import first_names, fold, spellings
 from nst.runs.job import (
     Job,
     find_masks,
@@ -99,8 +100,7 @@ class Batch:
 
     several: True if it is treated as a batch; a single task of one content and one style is not.
     left_out: files of folders that cannot be read, with the reason. broken: likewise, of files that
-    were named: each counts as a failed job. others: number of files of folders that are no
-    pictures.
+    were named: each counts as a failed job. left_alone: what is no picture, or not to be used.
     """
 
     settings: Settings
@@ -108,7 +108,7 @@ class Batch:
     several: bool
     left_out: dict[Path, str] = field(default_factory=dict)
     broken: dict[Path, str] = field(default_factory=dict)
-    others: int = 0
+    left_alone: LeftAlone = field(default_factory=LeftAlone)
 
     def single_settings(self) -> Settings:
         """The settings of the only task; a file that was given alone keeps its name."""
@@ -131,11 +131,15 @@ def plan_batch(settings: Settings) -> Batch:
     contents, styles = FoundPictures(), FoundPictures()
     if settings.content_image_filename is not None:
         names = settings.content_image_filename
-        contents = collect_pictures(names, "content_image_filename", output_dir)
+        contents = collect_pictures(
+            names, "content_image_filename", output_dir, exclude=settings.exclude or ()
+        )
     if settings.beta or settings.init == "style":
         names = settings.style_image_filename
         together = bool(is_mixed(settings) or settings.style_mask)
-        styles = collect_pictures(names, "style_image_filename", output_dir, together)
+        styles = collect_pictures(
+            names, "style_image_filename", output_dir, together, settings.exclude or ()
+        )
     if settings.init not in START_WORDS:
         start = find_picture(settings.init, f"init ({', '.join(START_WORDS)}, or a file)")
         peek_size(start)
@@ -160,13 +164,15 @@ def plan_batch(settings: Settings) -> Batch:
             )
     _check_masks(settings, tasks)
     broken = contents.broken | styles.broken
+    left_alone = contents.left_alone.merged(styles.left_alone)
+    swept = contents.swept or styles.swept or bool(left_alone.total)
     return Batch(
         settings,
         tuple(tasks),
-        several=len(tasks) > 1 or contents.swept or styles.swept or bool(broken),
+        several=len(tasks) > 1 or swept or bool(broken),
         left_out=contents.left_out | styles.left_out,
         broken=broken,
-        others=contents.others + styles.others,
+        left_alone=left_alone,
     )
 
 
@@ -236,7 +242,7 @@ class BatchForecast:
 def forecast_batch(batch: Batch, session: "Session") -> BatchForecast:
     """Forecast time and memory of a batch; pictures are hashed only where a run folder exists."""
     settings, network = batch.settings, session.weights.network
-    names = folder_names(Path(settings.output_dir))
+    names = first_names(Path(settings.output_dir))
     precision = session.precision(settings.precision)
     card = session.device.memory()
     by_size: dict[tuple, list[ScaleForecast] | MemoryLimitError] = {}
@@ -290,9 +296,9 @@ def _sizes_as_read(
 def _finished_folder(
     task: Task, batch: Batch, file: WeightsFile, names: set[str]
 ) -> RunFolder | None:
-    """The run folder of a task that is finished already. names: as of ``folder_names``."""
-    name = folder_name(job_stems(task.content, task.styles))
-    if name not in names or batch.settings.overwrite:
+    """The run folder of a task that is finished already. names: as of ``first_names``."""
+    own = spellings(job_stems(task.content, task.styles), Path(batch.settings.output_dir))
+    if names.isdisjoint(map(fold, own)) or batch.settings.overwrite:
         return None
     folder = RunFolder(hash_job(task.settings(batch.settings)), file)
     return folder if folder.finished else None
@@ -306,7 +312,7 @@ def pending(
     ``done`` gets the outcome of those that are finished already, and of those whose pictures cannot
     be used. No picture is decoded before it is known that it is wanted.
     """
-    names = folder_names(Path(batch.settings.output_dir))
+    names = first_names(Path(batch.settings.output_dir))
     for task in batch.tasks:
         try:
             if folder := _finished_folder(task, batch, file, names):

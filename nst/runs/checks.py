@@ -66,13 +66,21 @@ def check_output(folder: Path) -> None:
     existing = folder
     try:
         while not existing.exists():
+            if existing.is_symlink():
+                raise OutputError(
+                    f"{existing} links to {os.readlink(existing)}, which is not there; make that "
+                    "folder, mount its disk, or change --output_dir"
+                )
             existing = existing.parent
     except OSError as error:
         raise OutputError(f"{folder}: {error.strerror}; change --output_dir") from None
     if not existing.is_dir():
         raise OutputError(f"{existing}: is a file, not a folder; change --output_dir")
     if not os.access(existing, os.W_OK | os.X_OK):
-        raise OutputError(f"{existing}: cannot be written; change its permissions or --output_dir")
+        reason, advice = "cannot be written", "change its permissions or --output_dir"
+        if hasattr(os, "ST_RDONLY") and os.statvfs(existing).f_flag & os.ST_RDONLY:
+            reason, advice = "is on a disk that is read-only", "change --output_dir"
+        raise OutputError(f"{existing}: {reason}; {advice}")
 
 
 def is_mixed(settings: Settings) -> bool:

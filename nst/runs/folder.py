@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +89,7 @@ class RunFolder:
                 for old in self.path.glob(pattern):
                     old.unlink()
             if overwrite:
-                shutil.rmtree(self.path / layout.TENSORBOARD, ignore_errors=True)
+                TensorBoardLog.remove(self.path / layout.TENSORBOARD)
             for number, frame in layout.frames(self.path).items():
                 if number == 0 or number % self.job.settings.print_every:
                     frame.unlink()  # saved when an earlier process was stopped
@@ -103,6 +102,7 @@ class RunFolder:
                 f"{self.path}: its checkpoint takes more memory than there is; free some, or start "
                 "again with --overwrite"
             ) from None
+        self.news = " ".join(filter(None, (self._claim.note, self.news)))
         self._facts = {"started": manifest.now()}
         self._write_manifest("running")  # whose folder this is
         return True
@@ -248,7 +248,8 @@ class RunFolder:
         if self.finished:
             with contextlib.suppress(FileNotFoundError):  # a report that is gone is not missed
                 report = (self.path / layout.REPORT).read_bytes()
-                self._write(layout.REPORT, run_files.add_link(report, target.name))
+                if (linked := run_files.add_link(report, target.name)) != report:
+                    self._write(layout.REPORT, linked)
         return True
 
     def tidy(self) -> None:
@@ -318,7 +319,7 @@ class RunFolder:
         """The file of the image of a step, with its provenance and nothing of this machine."""
         network = self._facts["network"]
         provenance = {
-            "Software": f"Neural Style Transfer {__version__}",
+            "Software": f"{layout.MARK} {__version__}",
             "Description": picture_title(*self.job.names),
             "nst:iteration": str(step.iteration),
             "nst:identity": json.dumps(self.identity),

@@ -20,8 +20,8 @@ class Progress(Protocol):
         """A remark for the user."""
         return
 
-    def live(self, url: str) -> None:
-        """The live page is served at ``url``."""
+    def live(self, url: str, note: str = "") -> None:
+        """The live page is served at ``url``. note: how it is seen from elsewhere."""
         return
 
     def plan(self, batch: Batch) -> None:
@@ -70,8 +70,8 @@ class Listeners(Progress):
     def say(self, line: str) -> None:
         self._each(lambda listener: listener.say(line))
 
-    def live(self, url: str) -> None:
-        self._each(lambda listener: listener.live(url))
+    def live(self, url: str, note: str = "") -> None:
+        self._each(lambda listener: listener.live(url, note))
 
     def plan(self, batch: Batch) -> None:
         self._each(lambda listener: listener.plan(batch))

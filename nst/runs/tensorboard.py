@@ -1,5 +1,6 @@
 """Costs and frames for TensorBoard: ``tensorboard --logdir output``."""
 
+import contextlib
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,6 +32,14 @@ class TensorBoardLog:
         """Begin an event file in ``folder``. layers: the names of the style layers."""
         self._folder, self._layers = folder, layers
         self._writer: Any = None
+
+    @staticmethod
+    def remove(folder: Path) -> None:
+        """Remove the event files of earlier processes, and the folder if nothing else is in it."""
+        for old in folder.glob("events.out.tfevents.*"):
+            old.unlink()
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
     def add(self, step: Step, framed: bool) -> None:
         """Log the costs of a step, and its picture if ``framed``."""

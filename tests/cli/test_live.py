@@ -244,8 +244,8 @@ def test_only_this_machine_is_answered(attacked):
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "[::1]:{port}", "", "a b"]
-    + ["127.0.0.1.evil.example:{port}", "localhost:{port}@evil.example"],
+    ["evil.example", "evil.example:{port}", "[::2]:{port}", "127.0.0.1:x", "localhost:", "", "a b"]
+    + ["127.0.0.1.evil.example:{port}", "localhost:{port}@evil.example", "evil.localhost:{port}"],
 )
 def test_foreign_hosts_get_nothing(attacked, host):
     for path in ("/", "/state", "/costs", "/picture.jpg"):

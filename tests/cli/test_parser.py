@@ -75,3 +75,11 @@ def test_help_shows_every_setting_with_its_default(nst):
         assert f"--{spec.name}" in text
         if isinstance(spec.default, int | float) and not isinstance(spec.default, bool):
             assert f"(default: {spec.default})" in text
+
+
+@pytest.mark.parametrize("flag", ["--content_image_filename", "--alpha", "--output_dir"])
+def test_a_value_that_begins_with_a_dash_is_explained(nst, flag):
+    done = nst(flag, "-x.jpg")
+    assert done.code == 2
+    assert f"{flag}=-value" in done.err
+    assert done.err.count("\n") == 1
