@@ -28,6 +28,7 @@ import tensorflow as tf
 from nst.engine import colours, hypercolumns, neighbour_search, precision
 from nst.engine.borders import border_width
 from nst.engine.cost_protocols import MeanCost, Term
+from nst.engine.eager import check_eager
 from nst.engine.evaluation import Evaluation
 from nst.engine.inputs import TransferInputs, prepare_inputs
 from nst.engine.lbfgs import LBFGS
@@ -406,6 +407,7 @@ class TotalCost:
 
 def build_graphs(weights: Weights, settings: Settings, dtype: tf.DType = tf.float32) -> TileGraphs:
     """Return the graphs of J of ``settings``, for pictures of any size and in any style."""
+    check_eager()
     network = build_vgg(weights, settings, dtype)
     border = border_width(settings.padding, network.layers)
     return TileGraphs(network, TotalCost(settings), border)
@@ -584,6 +586,7 @@ def transfer_style(
     pictures, and for masks or weights of another number than the styles, and DivergedError, without
     yielding it, for an image whose cost is not finite.
     """
+    check_eager()
     settings = settings or Settings()
     began = time.perf_counter() - (position.seconds if position else 0.0)
     if graphs is None:

@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import io
 import logging
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
 from nst.errors import MemoryLimitError, PictureError
 from nst.files import file_hash
 from nst.pictures.resize import over_white, scaled_size
-from nst.silence import silent_stderr
+from nst.silence import silent_stderr, silent_warnings
 
 # Formats that are safe to decode. EPS would start another program; PDF is a document.
 FORMATS = (
@@ -130,8 +129,7 @@ def _picture_errors(path: Path) -> Iterator[None]:
     try:
         if path.stat().st_size == 0:
             raise PictureError(f"{path}: the file is empty; give another picture")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's warnings about metadata
+        with silent_warnings:  # Pillow's, about metadata
             yield
     except PictureError:
         raise
