@@ -355,7 +355,8 @@ def make_pictures(command: Command, batch: "Batch", job: "Job | None", session: 
     elif job:
         make_picture(command, batch, batch.tasks[0], job, session)
     else:
-        for task, task_job in batches.pending(batch, session.file, command.progress.end):
+        done, say = command.progress.end, command.progress.say
+        for task, task_job in batches.pending(batch, session.file, done, say):
             command.stopping.check()
             make_picture(command, batch, task, task_job, session)
 

@@ -578,7 +578,7 @@ def transfer_style(
         rounding; without it ``settings.precision``, and every scale as a whole.
     graphs: of the same weights, settings and dtype, made earlier.
     position: of a Step of the same transfer, to resume after it: what follows is the same bit for
-        bit, given the same ``evaluation``.
+        bit, given the same ``evaluation``. The last Step comes once more, not evaluated again.
 
     The costs of a Step are those of its image; with ``preserve_colors="luminance"`` of the image
     before its colours were restored. Raises
@@ -597,6 +597,11 @@ def transfer_style(
     scales = zip(factors, scale_iterations(settings, len(factors)))
     for scale, (factor, iterations) in enumerate(scales, 1):
         if position and position.iteration >= iterations.stop - 1:
+            if position.iteration == settings.epochs and scale == len(factors):
+                assert position.state is not None  # it was saved
+                image = tf.constant(position.state.image)
+                picture = LazyImage(image, content, settings.preserve_colors)
+                yield Step(position, settings.epochs, len(factors), picture)
             continue  # this scale was finished
         inputs = full.scaled(factor)
         tilings = evaluation.tilings if evaluation else ()

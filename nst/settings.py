@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from nst.errors import UsageError
+from nst.output_names import name_format, output_name
 from nst.parsers import (
     PIXELS,
     Choice,
@@ -324,6 +325,31 @@ class Settings:
         "log costs and frames for TensorBoard, too, in the run folder (pip install tensorboard)",
         switch,
     )
+    output_name: str | None = setting(
+        None,
+        OUTPUT,
+        "also put the finished picture in the output folder itself, under a name such as "
+        "{content}_{style}.png; its suffix is the kind of the file, and of the result if there is "
+        "no --output_format; fields: content, style, and settings such as preset, epochs and "
+        "seed; a name that is taken gets -2",
+        Optional(output_name),
+        metavar="NAME",
+    )
+    keep_metadata: bool = setting(
+        False,
+        OUTPUT,
+        "copy the photo's metadata to the result: EXIF with date, camera and GPS position, XMP, "
+        "IPTC",
+        switch,
+    )
+    keep_state: bool = setting(
+        False,
+        OUTPUT,
+        "keep the state of the optimizer of a finished run in its folder, so that a run of more "
+        "--epochs goes on from its end (single-scale); it takes 36 bytes a pixel for adam, up to "
+        "540 for lbfgs",
+        switch,
+    )
     overwrite: bool = setting(
         False, OUTPUT, "start again in place instead of keeping an earlier result", switch
     )
@@ -361,6 +387,9 @@ class Settings:
         if "learning_rate" in given:
             defaults["optimizer"] = "adam"  # the other one finds its own step size
         size = parse_setting(specs["image_size"], given.get("image_size", defaults["image_size"]))
+        name = parse_setting(specs["output_name"], given.get("output_name"))
+        if name and "output_format" not in given:
+            defaults["output_format"] = name_format(name) or defaults["output_format"]
         if isinstance(size, tuple):  # a texture
             defaults |= {"content_image_filename": None, "init": "noise"}
         return defaults
@@ -474,7 +503,7 @@ class Settings:
         }
 
     def identity(self) -> dict[str, Any]:
-        """The settings that decide the contents of a run folder.
+        """The settings that decide the picture.
 
         Input files are left out: they are compared by their hashes.
         """
@@ -492,6 +521,11 @@ class Settings:
             "threads",
             "dry_run",
             "output_dir",
+            "output_format",
+            "output_name",
+            "keep_metadata",
+            "keep_state",
+            "print_every",
             "animation",
             "tensorboard",
             "overwrite",

@@ -275,19 +275,22 @@ def _finished_folder(
 
 
 def pending(
-    batch: Batch, file: WeightsFile, done: Callable[[Outcome], None]
+    batch: Batch,
+    file: WeightsFile,
+    done: Callable[[Outcome], None],
+    say: Callable[[str], None],
 ) -> Iterator[tuple[Task, Job]]:
     """Yield the tasks that are not finished, one by one, with their pictures read.
 
     ``done`` gets the outcome of those that are finished already, and of those whose pictures cannot
-    be used. No picture is decoded before it is known that it is wanted.
+    be used; ``say`` lines for the user. No picture is decoded before it is known that it is wanted.
     """
     names = folder_names(Path(batch.settings.output_dir))
     for task in batch.tasks:
         try:
             if folder := _finished_folder(task, batch, file, names):
-                folder.tidy()
-                folder.add_animation()
+                for line in folder.add_wanted():
+                    say(line)
                 done(outcome_of(task, folder))
                 continue
             job = read_job(task.settings(batch.settings))

@@ -12,13 +12,18 @@ from typing import Any
 
 from nst import layout
 from nst.errors import OutputError
-from nst.files import file_hash, lock_folder, unlock_folder
+from nst.files import lock_folder, unlock_folder
 from nst.layout import read_manifest
 from nst.runs import manifest
-from nst.runs.earlier import completed
+from nst.runs.going_on import Origin, differences, find_origin, near_miss
 from nst.runs.job import Job
+from nst.runs.results import find_source, whole_results
 
 LONGEST_STEM = 100  # bytes; file systems allow 255 for the whole name
+# States of a folder with the same run, the best last: its picture was changed; it is unfinished;
+# finished in a kind that has lost quality; in one of which the kind that is asked for can be made;
+# in that kind.
+DAMAGED, UNFINISHED, LOSSY, SERVES, DONE = range(5)
 CLAIM_SECONDS = 10  # that processes starting together may need to sort out their folders
 
 
@@ -26,45 +31,80 @@ class FolderClaim:
     """The folder of one run below ``--output_dir``.
 
     path: the folder. is_new: True while it holds nothing of this run. unfinished, finished: True if
-    it holds this run in that state; with ``overwrite`` no run counts as finished.
+    it holds this run in that state; with ``overwrite`` no run counts as finished. about: the
+    manifest that was found there, {} for a new folder. origin: another run that this one may go on
+    from. near: a line for the user about another run that is nearly the same.
     """
 
     def __init__(self, job: Job, identity: dict[str, Any]) -> None:
         """Choose the folder; make nothing yet."""
         self.job, self.identity = job, identity
+        self.near = ""
         self._lock: int | None = None
+        self._busy: set[Path] = set()  # other processes go on with these runs
         self._choose()
 
     def _choose(self) -> None:
         """Choose the folder.
 
         The one of the same pictures, settings and weights if there is one; with ``overwrite`` else
-        one of the same pictures; else the first free name.
+        one of the same pictures; else that of an unfinished run whose position serves; else the
+        first free name.
         """
         job = self.job
         base = Path(job.settings.output_dir) / folder_name(job.stems)
         manifests = {path: read_manifest(path) for path in _numbered(base)}
-        for path, about in manifests.items():
-            if completed(about.get("identity")) == self.identity:
-                self._take(path, about)
-                return
+        self.origin: Origin | None = None
+        self.near = ""
+        if not job.settings.overwrite:
+            others = {path: about for path, about in manifests.items() if path not in self._busy}
+            self.origin = find_origin(job.settings, self.identity, others)
+        same = [
+            (self._state(path, about), path, about)
+            for path, about in manifests.items()
+            if differences(self.identity, about.get("identity")) == set()
+        ]
+        # Several differ in what changes no picture, as runs of earlier versions did.
+        state, path, about = max(same, key=lambda run: run[0], default=(UNFINISHED, base, {}))
+        if same and (state != LOSSY or job.settings.overwrite):
+            self._take(path, about, state)
+            return
         if job.settings.overwrite:
             inputs = manifest.inputs(job)
             for path, about in manifests.items():
                 if about.get("inputs") == inputs:
-                    self._take(path, about)
+                    self._take(path, about, self._state(path, about))
                     return
+        if self.origin and self.origin.in_place:
+            self._take(self.origin.folder, self.origin.manifest, UNFINISHED)
+            return
         names = itertools.chain(
             [base], (base.with_name(f"{base.name}-{n}") for n in itertools.count(2))
         )
         free = next(name for name in names if name not in manifests or _is_empty(name))
-        self._take(free, {})
+        if same:
+            self.near = (
+                f"{path}: is finished as a JPEG alone, too poor to make a "
+                f"{job.settings.output_format} of; it is painted again."
+            )
+        elif not job.settings.overwrite and not self.origin:
+            self.near = near_miss(job.settings, self.identity, manifests)
+        self._take(free, {}, UNFINISHED)
 
-    def _take(self, path: Path, about: dict[str, Any]) -> None:
-        """Take a folder with its manifest, {} for a new one."""
-        self.path = path
-        finished = about.get("status") == layout.FINISHED and _is_whole(self.picture, about)
+    def _state(self, path: Path, about: dict[str, Any]) -> int:
+        """What a folder of this run is good for, UNFINISHED to DONE."""
+        if about.get("status") != layout.FINISHED:
+            return UNFINISHED
+        whole = whole_results(path, about)
+        if self.job.settings.output_format in whole:
+            return DONE
+        return SERVES if whole and find_source(path, about) else LOSSY if whole else DAMAGED
+
+    def _take(self, path: Path, about: dict[str, Any], state: int) -> None:
+        """Take a folder with its manifest, {} for a new one, and its state."""
+        self.path, self.about = path, about
         self.is_new = not about
+        finished = state in (SERVES, DONE)
         self.unfinished = bool(about) and not finished
         self.finished = finished and not self.job.settings.overwrite
 
@@ -91,6 +131,8 @@ class FolderClaim:
                 continue
             if self.is_new:
                 time.sleep(0.1)  # a manifest is about to tell whose folder this is
+            elif self.origin and self.path == self.origin.folder:
+                self._busy.add(self.path)  # it goes on with its own epochs
             else:
                 break
             self._choose()
@@ -115,7 +157,7 @@ class FolderClaim:
 
 def folder_name(stems: tuple[str, str]) -> str:
     """The name of the first run folder for the stems of content and style."""
-    return "__".join(map(_shortened, stems))
+    return "__".join(map(shortened, stems))
 
 
 def folder_names(output_dir: Path) -> set[str]:
@@ -127,7 +169,8 @@ def folder_names(output_dir: Path) -> set[str]:
     return names | {re.sub("-[1-9][0-9]*$", "", name) for name in names}
 
 
-def _shortened(stem: str) -> str:
+def shortened(stem: str) -> str:
+    """A stem of at most LONGEST_STEM bytes."""
     name = os.fsencode(stem)[:LONGEST_STEM]
     return name.decode(sys.getfilesystemencoding(), "ignore") or "picture"
 
@@ -150,13 +193,5 @@ def _is_empty(path: Path) -> bool:
             any(fnmatch.fnmatch(file.name, pattern) for pattern in layout.LEFTOVERS)
             for file in path.iterdir()
         )
-    except OSError:
-        return False
-
-
-def _is_whole(picture: Path, about: dict[str, Any]) -> bool:
-    """Whether the finished picture is still the one of its manifest."""
-    try:
-        return file_hash(picture) == about.get("result_sha256")
     except OSError:
         return False

@@ -10,6 +10,7 @@ from nst.engine.inputs import LEAST_MEAN
 from nst.engine.optimizers import optimizer_class
 from nst.errors import PictureError, UsageError
 from nst.pictures.find import find_picture
+from nst.pictures.metadata import Metadata, read_metadata
 from nst.pictures.read import Picture, hash_picture, read_picture
 from nst.pictures.resize import resize
 from nst.pictures.write import check_side
@@ -30,6 +31,7 @@ class Job:
     content: None for a texture. styles: none where there is no style cost and no start from it.
     start: the picture of ``--init FILE``, None for its words. content_mask, style_mask: the masks
     as they were read; content_masks, style_masks: (H, W) float32, 0..1, of the size they mask.
+    metadata: of the photo, if they are to be kept.
     """
 
     settings: Settings
@@ -40,6 +42,7 @@ class Job:
     style_mask: tuple[Picture, ...] = ()
     content_masks: tuple[np.ndarray, ...] = ()
     style_masks: tuple[np.ndarray, ...] = ()
+    metadata: Metadata | None = None
 
     @property
     def size(self) -> Size:
@@ -95,6 +98,7 @@ def hash_job(settings: Settings) -> Job:
         start=next(iter(pictures["start"]), None),
         content_mask=pictures["content_mask"],
         style_mask=pictures["style_mask"],
+        metadata=_metadata(settings, pictures["content"]),
     )
 
 
@@ -119,9 +123,23 @@ def read_job(settings: Settings) -> Job:
     style_mask, style_masks = _read_masks(
         "style_mask", paths["style_mask"], [_size(style) for style in styles]
     )
+    metadata = _metadata(settings, (content,) if content else ())
     return Job(
-        settings, content, styles, start, content_mask, style_mask, content_masks, style_masks
+        settings,
+        content,
+        styles,
+        start,
+        content_mask,
+        style_mask,
+        content_masks,
+        style_masks,
+        metadata,
     )
+
+
+def _metadata(settings: Settings, contents: Sequence[Picture]) -> Metadata | None:
+    """The metadata that the result is to have: of the photo, if they are to be kept."""
+    return read_metadata(contents[0].path) if settings.keep_metadata and contents else None
 
 
 def picture_size(settings: Settings, content: Picture | None) -> Size:
@@ -175,6 +193,7 @@ def describe_job(job: Job) -> list[str]:
         lines.append(f"Style     {_described(style)}{weight}{note}")
     if not job.styles:
         lines.append("Style     none, as beta is 0: the content is reconstructed")
+    lines += [f"Metadata  {line}" for line in _metadata_remarks(job)]
     lines += [f"Mask      {_described(mask)}" for mask in job.content_mask + job.style_mask]
     changed = settings.changed()
     optimizer = optimizer_class(settings.optimizer)
@@ -193,12 +212,20 @@ def describe_job(job: Job) -> list[str]:
 
 def job_remarks(job: Job) -> list[str]:
     """Lines for the user: what had to be guessed or left out of the pictures of a job."""
-    return [
+    lines = [
         f"{picture.path}: {note}"
         for pictures in job.pictures.values()
         for picture in pictures
         for note in picture.notes
     ]
+    return lines + _metadata_remarks(job)
+
+
+def _metadata_remarks(job: Job) -> list[str]:
+    """Lines for the user: which metadata are kept."""
+    if job.content and job.metadata:
+        return [f"{job.content.path}: {note}" for note in job.metadata.notes]
+    return []
 
 
 def _described(picture: Picture) -> str:

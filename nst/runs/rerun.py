@@ -10,7 +10,7 @@ from nst.command_line import OF_ONE_COMMAND, SETTING_OF
 from nst.errors import PictureError, UsageError
 from nst.files import file_hash
 from nst.layout import MANIFEST, read_manifest
-from nst.runs.earlier import completed_settings
+from nst.runs.earlier import completed_settings, unknown_settings
 from nst.settings import OUTPUT, Settings
 
 if TYPE_CHECKING:  # it imports NumPy
@@ -85,6 +85,11 @@ def read_run(name: str) -> EarlierRun:
             for setting, value in completed_settings(manifest).items()
             if setting not in OF_ONE_COMMAND
         }
+        if unknown := unknown_settings(manifest):
+            raise UsageError(
+                f"from_run: {path}: is of a newer version, with settings that this one does not "
+                f"know ({', '.join(unknown)}); use that version"
+            )
         evaluation = None
         if manifest.get("evaluation") is not None:
             evaluation = Evaluation.from_json(manifest["evaluation"])
