@@ -20,6 +20,7 @@ from nst.errors import (
 from nst.pictures.find import FoundPictures, collect_pictures, find_picture
 from nst.pictures.read import peek_size, size_as_read
 from nst.runs.checks import check_counts, check_output, check_settings, is_mixed
+from nst.runs.flat_copy import own_copies
 from nst.runs.folder import RunFolder
 from nst.runs.folder_claim import folder_name, folder_names
 from nst.runs.job import (
@@ -130,10 +131,12 @@ def plan_batch(settings: Settings) -> Batch:
     if settings.content_image_filename is not None:
         names = settings.content_image_filename
         contents = collect_pictures(names, "content_image_filename", output_dir)
+        _leave_copies(contents, names, output_dir)
     if settings.beta or settings.init == "style":
         names = settings.style_image_filename
         together = bool(is_mixed(settings) or settings.style_mask)
         styles = collect_pictures(names, "style_image_filename", output_dir, together)
+        _leave_copies(styles, names, output_dir)
     if settings.init not in START_WORDS:
         start = find_picture(settings.init, f"init ({', '.join(START_WORDS)}, or a file)")
         peek_size(start)
@@ -168,6 +171,17 @@ def plan_batch(settings: Settings) -> Batch:
         broken=broken,
         others=contents.others + styles.others,
     )
+
+
+def _leave_copies(found: FoundPictures, names: Sequence[str], output_dir: Path) -> None:
+    """Leave out the copies of finished pictures (--output_name), but those that were named."""
+    place = output_dir.resolve()
+    inside = {path for path, _ in found.pictures if path.resolve().parent == place}
+    if inside - set(map(Path, names)):
+        copies = {path.resolve() for path in own_copies(output_dir)}
+        left = {path for path in inside if path.resolve() in copies} - set(map(Path, names))
+        found.pictures[:] = [picture for picture in found.pictures if picture[0] not in left]
+        found.others += len(left)
 
 
 def _shown_names(pictures: FoundPictures) -> dict[Path, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nst.files import file_hash, output_error, replacing, write_atomically
+from nst.layout import read_manifest
 from nst.output_names import fill_in, name_format
 from nst.runs.folder_claim import shortened
 from nst.runs.job import Job
@@ -36,6 +37,12 @@ class FlatCopy:
     def to_json(self) -> dict[str, str]:
         """The object that stands in ``run.json``."""
         return asdict(self)
+
+
+def own_copies(folder: Path) -> set[Path]:
+    """The copies that runs have put in an output folder, as their manifests tell."""
+    copies = map(FlatCopy.recorded, map(read_manifest, folder.glob("*/")))
+    return {folder / copy.file for copy in copies if copy}
 
 
 def wanted_name(job: Job) -> str | None:
