@@ -98,10 +98,25 @@ class Settings:
     image_size: int | str | tuple[int, int] = setting(
         400,
         PICTURES,
-        "long side of the result in pixels, never enlarged; 'original' keeps the content's size; "
-        "WIDTHxHEIGHT makes a texture of this size without a content picture (--alpha 0)",
+        "long side of the result in pixels, no more than the content has but for --enlarge; "
+        "'original' keeps the content's size; WIDTHxHEIGHT is the size by --fit, or with --alpha 0 "
+        "that of a texture without a content picture",
         image_size,
         metavar="PIXELS",
+    )
+    fit: str = setting(
+        "crop",
+        PICTURES,
+        "how a content gets the WIDTHxHEIGHT of --image_size: crop takes its middle, inside keeps "
+        "all of it and the result may be smaller, stretch changes its shape; masks and a start "
+        "image of its shape are cropped likewise",
+        Choice(("crop", "inside", "stretch")),
+    )
+    enlarge: bool = setting(
+        False,
+        PICTURES,
+        "let the result have more pixels than the content, if --image_size asks for them",
+        switch,
     )
     style_size: int | str | None = setting(
         None,
@@ -390,7 +405,8 @@ class Settings:
         name = parse_setting(specs["output_name"], given.get("output_name"))
         if name and "output_format" not in given:
             defaults["output_format"] = name_format(name) or defaults["output_format"]
-        if isinstance(size, tuple):  # a texture
+        alpha = parse_setting(specs["alpha"], given.get("alpha", defaults["alpha"]))
+        if isinstance(size, tuple) and not alpha:  # a texture
             defaults |= {"content_image_filename": None, "init": "noise"}
         return defaults
 
@@ -399,9 +415,7 @@ class Settings:
         if self.alpha == 0 and self.beta == 0:
             raise UsageError("alpha and beta are both 0: there is nothing to minimise; raise one")
         if self.texture_size:
-            without = "WIDTHxHEIGHT makes a texture without a content picture"
-            if self.alpha:
-                raise UsageError(f"image_size {without}: it needs --alpha 0, or else one number")
+            without = "WIDTHxHEIGHT with --alpha 0 makes a texture without a content picture"
             if self.content_image_filename is not None:
                 raise UsageError(f"image_size {without}; drop --content_image_filename")
             if self.init in ("content", "noisy_content"):
@@ -444,7 +458,15 @@ class Settings:
     @property
     def texture_size(self) -> tuple[int, int] | None:
         """(height, width) of a texture, which has no content picture; None for other results."""
-        if not isinstance(self.image_size, tuple):
+        if not isinstance(self.image_size, tuple) or self.alpha:
+            return None
+        width, height = self.image_size
+        return height, width
+
+    @property
+    def exact_size(self) -> tuple[int, int] | None:
+        """(height, width) that a content is to get by ``fit``; None if it keeps its shape."""
+        if not isinstance(self.image_size, tuple) or not self.alpha:
             return None
         width, height = self.image_size
         return height, width
@@ -493,6 +515,7 @@ class Settings:
             {
                 "preset": self.preset,
                 "image_size": self.image_size,
+                "alpha": self.alpha,
                 "style_loss": self.style_loss,
             }
         )

@@ -201,7 +201,9 @@ def _decode(
     scale = _scale(file_size, long_side, factor)
     size = size_as_read(file_size, long_side, factor)
     if size[0] * size[1] > MAX_PIXELS:
-        raise PictureError(f"{path}: would be {size[0]} x {size[1]}; use a smaller --style_scale")
+        raise PictureError(
+            f"{path}: would be {size[0]} x {size[1]}; use a smaller --image_size or --style_scale"
+        )
     if 2 * scale < 1:
         # A JPEG decoder can shrink by powers of two. Twice the target leaves Lanczos enough detail.
         file.draft(file.mode, scaled_size(file_size, 2 * scale))

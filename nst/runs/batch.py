@@ -14,10 +14,12 @@ from nst.errors import (
     MemoryLimitError,
     NSTError,
     OutputError,
+    PictureError,
     UsageError,
     WeightsError,
 )
 from nst.pictures.find import FoundPictures, collect_pictures, find_picture
+from nst.pictures.fit import fit
 from nst.pictures.read import peek_size, size_as_read
 from nst.runs.checks import check_counts, check_output, check_settings, is_mixed
 from nst.runs.flat_copy import own_copies
@@ -233,7 +235,12 @@ def forecast_batch(batch: Batch, session: "Session") -> BatchForecast:
     sizes, finished, refusals = [], set(), {}
     seconds = memory = 0.0
     for task in batch.tasks:
-        size, styles = _sizes_as_read(task, settings)
+        try:
+            size, styles = _sizes_as_read(task, settings)
+        except PictureError as error:
+            sizes.append(task.size or (0, 0))
+            refusals[task.number] = str(error)
+            continue
         sizes.append(size)
         if _finished_folder(task, batch, session.file, names):
             finished.add(task.number)
@@ -261,7 +268,8 @@ def _sizes_as_read(
 ) -> tuple[FileSize, tuple[tuple[FileSize, float], ...]]:
     """(width, height) of the picture of a task, and of its styles with the long side requested."""
     if task.size is not None:
-        width, height = size_as_read(task.size, settings.long_side)
+        assert task.content is not None
+        width, height = fit(task.content, task.size, settings).size
     else:
         assert settings.texture_size is not None  # there is no content
         height, width = settings.texture_size

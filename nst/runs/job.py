@@ -10,6 +10,7 @@ from nst.engine.inputs import LEAST_MEAN
 from nst.engine.optimizers import optimizer_class
 from nst.errors import PictureError, UsageError
 from nst.pictures.find import find_picture
+from nst.pictures.fit import crop_to_shape, read_fitted
 from nst.pictures.metadata import Metadata, read_metadata
 from nst.pictures.read import Picture, hash_picture, read_picture
 from nst.pictures.resize import resize
@@ -111,14 +112,17 @@ def read_job(settings: Settings) -> Job:
     paths = _find(settings)
     content = None
     if paths["content"]:
-        content = read_picture(paths["content"][0], settings.long_side)
+        content = read_fitted(paths["content"][0], settings)
     size = picture_size(settings, content)
     check_side(settings.output_format, size)
     style_side = style_long_side(settings, size)
     styles = tuple(read_picture(path, style_side, settings.style_scale) for path in paths["style"])
     start = read_picture(paths["start"][0], max(size)) if paths["start"] else None
+    cropped = settings.exact_size is not None and settings.fit == "crop"
+    if start and cropped:
+        start = crop_to_shape(start, size)
     content_mask, content_masks = _read_masks(
-        "content_mask", paths["content_mask"], [size] * len(styles)
+        "content_mask", paths["content_mask"], [size] * len(styles), cropped
     )
     style_mask, style_masks = _read_masks(
         "style_mask", paths["style_mask"], [_size(style) for style in styles]
@@ -264,10 +268,12 @@ def _find(settings: Settings) -> dict[str, list[Path]]:
 
 
 def _read_masks(
-    setting: str, paths: Sequence[Path], sizes: Sequence[Size]
+    setting: str, paths: Sequence[Path], sizes: Sequence[Size], cropped: bool = False
 ) -> tuple[tuple[Picture, ...], tuple[np.ndarray, ...]]:
-    """Read masks and stretch each to its size."""
+    """Read masks and stretch each to its size; cropped: their middle, as that of the content."""
     pictures = tuple(read_picture(path, max(size)) for path, size in zip(paths, sizes))
+    if cropped:
+        pictures = tuple(map(crop_to_shape, pictures, sizes))
     masks = tuple(_fit_mask(mask, size, setting) for mask, size in zip(pictures, sizes))
     return pictures, masks
 
