@@ -4,7 +4,8 @@
     silence, lean_import  quiet libraries; fast imports
     control_groups, limits   memory, processors and threads that the job may use
     vgg/          layers, weight files and their readers
-    settings      every option: default, range, help (beside it presets, parsers, command_line)
+    settings      every option: default, range, help (beside it presets, parsers, command_line,
+                  output_names)
     layout        names of the files of a run folder
     pictures/     picture files in and out
     engine/       cost and gradient of a picture of any size, and what moves it
@@ -19,5 +20,5 @@ Each line may import from the lines above it, never from below (tests/test_layer
 
 from pathlib import Path
 
-__version__ = "0.8.0"  # moves with every change of pictures: see CHANGELOG.md
+__version__ = "0.9.0"  # moves with every change of pictures: see CHANGELOG.md
 ROOT = Path(__file__).resolve().parent.parent  # the folder of nst_main.py
