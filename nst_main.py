@@ -5,14 +5,18 @@ method is in ``nst_utils``.
 """
 
 import signal
+import sys
 
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+from nst.cli.process import leave, owns_process
+
+# Else the process belongs to a notebook, a debugger or another program.
+OWN_PROCESS = __name__ == "__main__" and owns_process(sys._getframe())
+if OWN_PROCESS and signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback before there is anything to save
 
 import contextlib
 import logging
 import os
-import sys
 import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from nst import limits
 from nst.cli.parser import COMMAND_OPTIONS, build_parser
 from nst.cli.stopping import Stopping
+from nst.cli.streams import usable_streams
 from nst.errors import ExitCode, NSTError, TensorFlowError, UsageError
 from nst.lean_import import lean_import
 from nst.runs.rerun import EarlierRun, read_run
@@ -39,49 +44,86 @@ if TYPE_CHECKING:  # they take long to import: a wrong flag is answered at once
     from nst.runs.session import Session
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command line and return its exit code."""
-    _repair_streams()
-    parser = build_parser()
-    given = vars(parser.parse_args(arguments))
-    options = {name: given.pop(name) for name in COMMAND_OPTIONS}
-    try:
-        earlier = read_run(options["from_run"]) if options["from_run"] else None
-        settings = earlier.settings(given) if earlier else Settings(**given)
-        if options["quiet"] and options["live"] is None:
-            raise UsageError("live: give a port, as --quiet does not tell which one it is")
-        if options["live_host"] and options["live"] is False:
-            raise UsageError("live_host: is where --live listens; give --live, too")
-        if options["quiet"] and options["live_host"]:
-            raise UsageError("live_host: its address has a secret, which --quiet does not tell")
-    except UsageError as error:
-        parser.error(str(error))
-    progress = None
-    with contextlib.ExitStack() as resources:
-        stopping = resources.enter_context(Stopping())
-        try:
-            limit_numpy(settings)
-            from nst.runs.progress import Listeners
+def main(arguments: list[str] | None = None, own_process: bool = False) -> int:
+    """Run the command line and return its exit code.
 
-            progress = Listeners()
-            _add_listeners(progress, settings, options, stopping, resources)
-            command = Command(
-                settings=settings,
-                given=given,
-                earlier=earlier,
-                quiet=options["quiet"],
-                verbose=options["verbose"],
-                progress=progress,
-                stopping=stopping,
-            )
-            return run_command(command)
-        except BaseException as error:
-            message, code = _refusal(error, stopping)
-        if progress:
-            progress.fail(message, code)
-        else:
-            print(red(f"nst_main.py: error: {message}", sys.stderr), file=sys.stderr)
-        return code
+
+    It may be called in any thread, and leaves signals, streams and loggers as they were.
+    own_process: whether a second signal may end the process at once.
+    """
+    with usable_streams(), contextlib.ExitStack() as resources:
+        for name in CHANGED_VARIABLES:
+            resources.callback(_set_variable, name, os.environ.get(name))
+        parser = build_parser()
+        try:
+            given = vars(parser.parse_args(arguments))
+            options = {name: given.pop(name) for name in COMMAND_OPTIONS}
+            try:
+                earlier = read_run(options["from_run"]) if options["from_run"] else None
+                settings = earlier.settings(given) if earlier else Settings(**given)
+                if options["quiet"] and options["live"] is None:
+                    raise UsageError("live: give a port, as --quiet does not tell which one it is")
+                if options["live_host"] and options["live"] is False:
+                    raise UsageError("live_host: is where --live listens; give --live, too")
+                if options["quiet"] and options["live_host"]:
+                    raise UsageError(
+                        "live_host: its address has a secret, which --quiet does not tell"
+                    )
+            except UsageError as error:
+                parser.error(str(error))
+        except SystemExit as end:  # of --help, --version, and for wrong usage
+            return ExitCode(int(end.code or 0))
+        return _carry_out(settings, given, earlier, options, own_process, resources)
+
+
+CHANGED_VARIABLES = ("OPENBLAS_NUM_THREADS", "TF_CPP_MIN_LOG_LEVEL")  # of the environment
+
+
+def _set_variable(name: str, value: str | None) -> None:
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value
+
+
+def _carry_out(
+    settings: Settings,
+    given: dict[str, Any],
+    earlier: EarlierRun | None,
+    options: dict[str, Any],
+    own_process: bool,
+    resources: contextlib.ExitStack,
+) -> int:
+    """Run a command whose options are known, and return its exit code.
+
+    resources: what is to be undone at the end.
+    """
+    progress = None
+    stopping = resources.enter_context(Stopping(own_process))
+    try:
+        limit_numpy(settings)
+        from nst.runs.progress import Listeners
+
+        progress = Listeners()
+        _add_listeners(progress, settings, options, stopping, resources)
+        command = Command(
+            settings=settings,
+            given=given,
+            earlier=earlier,
+            quiet=options["quiet"],
+            verbose=options["verbose"],
+            progress=progress,
+            stopping=stopping,
+            resources=resources,
+        )
+        return run_command(command)
+    except BaseException as error:
+        message, code = _refusal(error, stopping)
+    if progress:
+        progress.fail(message, code)
+    else:
+        print(red(f"nst_main.py: error: {message}", sys.stderr), file=sys.stderr)
+    return code
 
 
 def _add_listeners(
@@ -143,6 +185,7 @@ class Command:
     verbose: bool
     progress: "Listeners"
     stopping: Stopping
+    resources: contextlib.ExitStack  # what is to be undone at the end
 
     @property
     def evaluation(self) -> "Evaluation | None":
@@ -219,11 +262,15 @@ def load_tensorflow(command: Command) -> None:
         tf = import_tensorflow()
         import nst_utils
     if not command.verbose:
-        logging.getLogger("tensorflow").setLevel(logging.ERROR)
+        logger = logging.getLogger("tensorflow")
+        command.resources.callback(logger.setLevel, logger.level)
+        logger.setLevel(logging.ERROR)
     if threads != limits.schedulable():  # as many as TensorFlow takes anyway
         with contextlib.suppress(RuntimeError):  # this process has computed: they are made
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.threading.set_inter_op_parallelism_threads(threads)
+    as_before = tf.config.experimental.tensor_float_32_execution_enabled()
+    command.resources.callback(tf.config.experimental.enable_tensor_float_32_execution, as_before)
     nst_utils.make_deterministic()
 
 
@@ -315,7 +362,8 @@ def make_pictures(command: Command, batch: "Batch", job: "Job | None", session: 
     elif job:
         make_picture(command, batch, batch.tasks[0], job, session)
     else:
-        for task, task_job in batches.pending(batch, session.file, command.progress.end):
+        done, say = command.progress.end, command.progress.say
+        for task, task_job in batches.pending(batch, session.file, done, say):
             command.stopping.check()
             make_picture(command, batch, task, task_job, session)
 
@@ -379,21 +427,7 @@ def make_on_cluster(
             stopping.gently = False
 
 
-def _repair_streams() -> None:
-    """Make stdout and stderr writable whatever they are: closed, or unable to show a name."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (for the whole process)
-        getattr(sys, name).reconfigure(errors="backslashreplace")
-
-
-def _leave(code: int) -> None:
-    """End the process without waiting for an iteration that was given up."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
-    os._exit(code)
-
-
 if __name__ == "__main__":
-    _leave(main())
+    if OWN_PROCESS:
+        leave(main(own_process=True))
+    sys.exit(main())

@@ -28,6 +28,7 @@ import tensorflow as tf
 from nst.engine import colours, hypercolumns, neighbour_search, precision
 from nst.engine.borders import border_width
 from nst.engine.cost_protocols import MeanCost, Term
+from nst.engine.eager import check_eager
 from nst.engine.evaluation import Evaluation
 from nst.engine.inputs import TransferInputs, prepare_inputs
 from nst.engine.lbfgs import LBFGS
@@ -419,6 +420,7 @@ class TotalCost:
 
 def build_graphs(weights: Weights, settings: Settings, dtype: tf.DType = tf.float32) -> TileGraphs:
     """Return the graphs of J of ``settings``, for pictures of any size and in any style."""
+    check_eager()
     network = build_vgg(weights, settings, dtype)
     border = border_width(settings.padding, network.layers)
     return TileGraphs(network, TotalCost(settings), border)
@@ -592,7 +594,7 @@ def transfer_style(
         rounding; without it ``settings.precision``, and every scale as a whole.
     graphs: of the same weights, settings and dtype, made earlier.
     position: of a Step of the same transfer, to resume after it: what follows is the same bit for
-        bit, given the same ``evaluation``.
+        bit, given the same ``evaluation``. The last Step comes once more, not evaluated again.
 
     The costs of a Step are those of its image; with ``preserve_colors="luminance"`` of the image
     before its colours were restored. Raises
@@ -600,6 +602,7 @@ def transfer_style(
     pictures, and for masks or weights of another number than the styles, and DivergedError, without
     yielding it, for an image whose cost is not finite.
     """
+    check_eager()
     settings = settings or Settings()
     began = time.perf_counter() - (position.seconds if position else 0.0)
     if graphs is None:
@@ -612,6 +615,11 @@ def transfer_style(
     scales = zip(factors, scale_iterations(settings, len(factors)))
     for scale, (factor, iterations) in enumerate(scales, 1):
         if position and position.iteration >= iterations.stop - 1:
+            if position.iteration == settings.epochs and scale == len(factors):
+                assert position.state is not None  # it was saved
+                image = tf.constant(position.state.image)
+                picture = LazyImage(image, content, settings.preserve_colors)
+                yield Step(position, settings.epochs, len(factors), picture)
             continue  # this scale was finished
         inputs = full.scaled(factor)
         tilings = evaluation.tilings if evaluation else ()

@@ -16,7 +16,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from nst import parsers  # noqa: E402
+from nst import output_names, parsers  # noqa: E402
 from nst.cli.parser import build_parser  # noqa: E402
 from nst.parsers import Choice, LayerWeights, Number, Optional, OrWord, Several  # noqa: E402
 from nst.settings import GROUPS, Settings  # noqa: E402
@@ -36,6 +36,7 @@ FUNCTIONS: dict[Callable, dict[str, Any]] = {
         ]
     },
     parsers.memory_size: PIXELS,
+    output_names.output_name: {"type": "string"},
     parsers.device: {"type": "string", "pattern": f"^({parsers.DEVICE.pattern})$"},
     parsers.switch: {"type": "boolean"},
     parsers.mask_colors: {

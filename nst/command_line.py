@@ -21,7 +21,13 @@ SETTING_OF = {
 OF_ONE_COMMAND = (
     *("dry_run", "overwrite", "exclude", "cluster", "device", "tensorboard", "output_dir"),
 )
-_OMITTED = {*OF_ONE_COMMAND, "max_memory", "tile_size"}  # memory does not change the picture
+_OMITTED = {
+    *OF_ONE_COMMAND,
+    "output_name",
+    "keep_state",
+    "max_memory",
+    "tile_size",
+}  # memory does not change the picture
 
 
 def command_line(settings: Settings, files: Mapping[str, Sequence[Path]]) -> str:
@@ -38,7 +44,7 @@ def command_line(settings: Settings, files: Mapping[str, Sequence[Path]]) -> str
     words = ["python", "nst_main.py"]
     for spec in fields(Settings):
         if spec.name in values and spec.name not in _OMITTED:
-            words += [f"--{spec.name}", *_words(values[spec.name])]
+            words += [f"--{spec.name}", *option_words(values[spec.name])]
     return shlex.join(words)
 
 
@@ -48,7 +54,7 @@ def _path_text(path: Path) -> str:
     return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
 
 
-def _words(value: Any) -> list[str]:
+def option_words(value: Any) -> list[str]:
     """The words that follow an option on the command line; none for a switch."""
     if value is True:
         return []

@@ -37,7 +37,7 @@ class UsageError(NSTError):
 
 
 class TensorFlowError(NSTError):
-    """TensorFlow is installed but cannot be imported."""
+    """TensorFlow is installed but cannot be imported, or is in a mode that cannot be used."""
 
     exit_code = ExitCode.USAGE
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import stat
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -27,7 +28,7 @@ def replacing(path: Path) -> Iterator[Path]:
     After an exception the temporary file is deleted and ``path`` is as before. Raises OSError if
     the file cannot be synced or renamed.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_native_id()}.part")
     try:
         yield temporary
         with open(temporary, "rb+") as file:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from nst.errors import UsageError
+from nst.output_names import name_format, output_name
 from nst.parsers import (
     PIXELS,
     Choice,
@@ -99,10 +100,25 @@ class Settings:
     image_size: int | str | tuple[int, int] = setting(
         400,
         PICTURES,
-        "long side of the result in pixels, never enlarged; 'original' keeps the content's size; "
-        "WIDTHxHEIGHT makes a texture of this size without a content picture (--alpha 0)",
+        "long side of the result in pixels, no more than the content has but for --enlarge; "
+        "'original' keeps the content's size; WIDTHxHEIGHT is the size by --fit, or with --alpha 0 "
+        "that of a texture without a content picture",
         image_size,
         metavar="PIXELS",
+    )
+    fit: str = setting(
+        "crop",
+        PICTURES,
+        "how a content gets the WIDTHxHEIGHT of --image_size: crop takes its middle, inside keeps "
+        "all of it and the result may be smaller, stretch changes its shape; masks and a start "
+        "image of its shape are cropped likewise",
+        Choice(("crop", "inside", "stretch")),
+    )
+    enlarge: bool = setting(
+        False,
+        PICTURES,
+        "let the result have more pixels than the content, if --image_size asks for them",
+        switch,
     )
     style_size: int | str | None = setting(
         None,
@@ -348,6 +364,31 @@ class Settings:
         "log costs and frames for TensorBoard, too, in the run folder (pip install tensorboard)",
         switch,
     )
+    output_name: str | None = setting(
+        None,
+        OUTPUT,
+        "also put the finished picture in the output folder itself, under a name such as "
+        "{content}_{style}.png; its suffix is the kind of the file, and of the result if there is "
+        "no --output_format; fields: content, style, and settings such as preset, epochs and "
+        "seed; a name that is taken gets -2",
+        Optional(output_name),
+        metavar="NAME",
+    )
+    keep_metadata: bool = setting(
+        False,
+        OUTPUT,
+        "copy the photo's metadata to the result: EXIF with date, camera and GPS position, XMP, "
+        "IPTC",
+        switch,
+    )
+    keep_state: bool = setting(
+        False,
+        OUTPUT,
+        "keep the state of the optimizer of a finished run in its folder, so that a run of more "
+        "--epochs goes on from its end (single-scale); it takes 36 bytes a pixel for adam, up to "
+        "540 for lbfgs",
+        switch,
+    )
     overwrite: bool = setting(
         False, OUTPUT, "start again in place instead of keeping an earlier result", switch
     )
@@ -395,7 +436,11 @@ class Settings:
         if "learning_rate" in given:
             defaults["optimizer"] = "adam"  # the other one finds its own step size
         size = parse_setting(specs["image_size"], given.get("image_size", defaults["image_size"]))
-        if isinstance(size, tuple):  # a texture
+        name = parse_setting(specs["output_name"], given.get("output_name"))
+        if name and "output_format" not in given:
+            defaults["output_format"] = name_format(name) or defaults["output_format"]
+        alpha = parse_setting(specs["alpha"], given.get("alpha", defaults["alpha"]))
+        if isinstance(size, tuple) and not alpha:  # a texture
             defaults |= {"content_image_filename": None, "init": "noise"}
         return defaults
 
@@ -404,9 +449,7 @@ class Settings:
         if self.alpha == 0 and self.beta == 0:
             raise UsageError("alpha and beta are both 0: there is nothing to minimise; raise one")
         if self.texture_size:
-            without = "WIDTHxHEIGHT makes a texture without a content picture"
-            if self.alpha:
-                raise UsageError(f"image_size {without}: it needs --alpha 0, or else one number")
+            without = "WIDTHxHEIGHT with --alpha 0 makes a texture without a content picture"
             if self.content_image_filename is not None:
                 raise UsageError(f"image_size {without}; drop --content_image_filename")
             if self.init in ("content", "noisy_content"):
@@ -451,7 +494,15 @@ class Settings:
     @property
     def texture_size(self) -> tuple[int, int] | None:
         """(height, width) of a texture, which has no content picture; None for other results."""
-        if not isinstance(self.image_size, tuple):
+        if not isinstance(self.image_size, tuple) or self.alpha:
+            return None
+        width, height = self.image_size
+        return height, width
+
+    @property
+    def exact_size(self) -> tuple[int, int] | None:
+        """(height, width) that a content is to get by ``fit``; None if it keeps its shape."""
+        if not isinstance(self.image_size, tuple) or not self.alpha:
             return None
         width, height = self.image_size
         return height, width
@@ -506,6 +557,7 @@ class Settings:
             {
                 "preset": self.preset,
                 "image_size": self.image_size,
+                "alpha": self.alpha,
                 "style_loss": self.style_loss,
             }
         )
@@ -516,7 +568,7 @@ class Settings:
         }
 
     def identity(self) -> dict[str, Any]:
-        """The settings that decide the contents of a run folder.
+        """The settings that decide the picture.
 
         Input files are left out: they are compared by their hashes.
         """
@@ -534,6 +586,11 @@ class Settings:
             "threads",
             "dry_run",
             "output_dir",
+            "output_format",
+            "output_name",
+            "keep_metadata",
+            "keep_state",
+            "print_every",
             "animation",
             "tensorboard",
             "overwrite",

@@ -1,9 +1,15 @@
-"""Silence libraries written in C, which print to the terminal past Python."""
+"""Silence libraries that print to the terminal past Python, and Python's warnings.
+
+File descriptor 2 and the filters of warnings belong to the process: threads may enter and leave
+these contexts in any order, and after the last one both are as before.
+"""
 
 import contextlib
 import os
 import signal
 import sys
+import threading
+import warnings
 from collections.abc import Iterator
 
 # Reads to the end of a pipe, which comes when its writers are gone, then prints what it read.
@@ -52,19 +58,75 @@ def _end(child: int) -> None:
         os.waitpid(child, 0)
 
 
+class _StderrTargets:
+    """Where file descriptor 2 leads, for all threads: to the target that was added last.
+
+    When the last one is removed it leads where it did before, in whatever order they are.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._targets: list[int] = []  # descriptors
+        self._before = -1  # a copy of descriptor 2 as it was, while there are targets
+
+    def add(self, target: int) -> bool:
+        """Let descriptor 2 lead to another one; False, and nothing is done, if it is closed."""
+        with self._lock:
+            if not self._targets:
+                try:
+                    self._before = os.dup(2)
+                except OSError:
+                    return False
+            os.dup2(target, 2)
+            self._targets.append(target)
+            return True
+
+    def remove(self, target: int) -> None:
+        """Undo ``add``."""
+        with self._lock:
+            self._targets.remove(target)
+            os.dup2(self._targets[-1] if self._targets else self._before, 2)
+            if not self._targets:
+                os.close(self._before)
+
+
+_stderr_targets = _StderrTargets()
+
+
 @contextlib.contextmanager
 def _redirected_stderr(descriptor: int) -> Iterator[None]:
     """Write what goes to file descriptor 2 to another one, within the context."""
     if sys.stderr is not None:
         sys.stderr.flush()
+    added = _stderr_targets.add(descriptor)
     try:
-        saved = os.dup(2)
-    except OSError:  # standard error is closed: nothing to redirect
-        yield
-        return
-    try:
-        os.dup2(descriptor, 2)
         yield
     finally:
-        os.dup2(saved, 2)
-        os.close(saved)
+        if added:
+            _stderr_targets.remove(descriptor)
+
+
+class _Warnings:
+    """Filters of Python's warnings, which threads share: ignored while any of them asks for it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+        self._caught = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._count:
+                self._caught = warnings.catch_warnings()
+                self._caught.__enter__()
+                warnings.simplefilter("ignore")
+            self._count += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._count -= 1
+            if not self._count:
+                self._caught.__exit__(None, None, None)
+
+
+silent_warnings = _Warnings()  # a context

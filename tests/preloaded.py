@@ -6,7 +6,6 @@ It does all that a process does, and can be killed, but begins some four seconds
 import contextlib
 import multiprocessing
 import os
-import runpy
 import signal
 import subprocess
 import sys
@@ -114,4 +113,9 @@ def _run(
     if before:
         before()
     sys.argv = ["nst_main.py", *arguments]
-    runpy.run_path(str(ROOT / "nst_main.py"), run_name="__main__")
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    import nst_main
+    from nst.cli.process import leave
+
+    leave(nst_main.main(own_process=True))

@@ -15,7 +15,8 @@ LAYERS = [  # lowest first; docs/development.md and nst/__init__.py draw the sam
     | {"nst.control_groups"},
     {"nst.limits"},
     {"nst.vgg"},
-    {"nst.parsers", "nst.presets", "nst.settings", "nst.command_line", "nst.layout"},
+    {"nst.parsers", "nst.presets", "nst.settings", "nst.command_line", "nst.layout"}
+    | {"nst.output_names"},
     {"nst.pictures"},
     {"nst.engine"},
     {"nst_utils"},

@@ -76,3 +76,50 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path):
     result = pixels(tmp_path / "temple__starlit_harbour/generated_image.png")
     full = [image for image in previews if image.shape == result.shape]
     assert any(np.abs(image - result).mean() < 8 for image in full)
+
+
+CELLS = f"""
+import os, signal, time, threading
+before = signal.getsignal(signal.SIGINT)
+%run {ROOT / "nst_main.py"} --epochs 2 --image_size 48 --print_every 1 --precision float32
+----
+assert signal.getsignal(signal.SIGINT) is before
+%run {ROOT / "nst_main.py"} --epochs nonsense
+----
+import sys; sys.path.insert(0, {str(ROOT)!r})
+import nst_main
+print("code", nst_main.main(["--epochs", "2", "--image_size", "48", "--precision", "float32",
+                             "--print_every", "1"]))
+----
+try:
+    threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("interrupted as ever")
+print(1 + 1)
+""".split("----")
+
+
+@pytest.mark.slow
+def test_the_command_line_in_cells_leaves_the_kernel_alive(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import nbclient
+        import nbformat
+
+        notebook = nbformat.v4.new_notebook()
+        notebook.cells = [nbformat.v4.new_code_cell(cell.strip()) for cell in CELLS]
+        where = {"metadata": {"path": str(tmp_path)}}
+        nbclient.NotebookClient(notebook, timeout=300, resources=where, allow_errors=True).execute()
+    outputs = [
+        "".join(
+            output.get("text", "") + output.get("evalue", "") for output in cell.get("outputs", [])
+        )
+        for cell in notebook.cells
+    ]
+    picture = "Picture   output/temple__starlit_harbour/generated_image.png"
+    assert picture in outputs[0], outputs
+    assert "--epochs: must be a whole number" in outputs[1]
+    assert f"{picture} (finished earlier" in outputs[2]
+    assert "code 0" in outputs[2]
+    assert outputs[3] == "interrupted as ever\n2\n"

@@ -5,11 +5,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import warnings
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from helpers import ROOT
-from nst.silence import last_words, silent_stderr
+from helpers import ROOT, save_small
+from nst.pictures.read import peek_size, read_picture
+from nst.silence import last_words, silent_stderr, silent_warnings
 
 
 def printed(code, **options):
@@ -49,3 +54,58 @@ def test_a_process_that_was_started_meanwhile_is_not_waited_for():
 def test_without_a_standard_error_nothing_is_printed():
     code = "os.close(2)\nwith last_words('heading'): pass\nos._exit(7)"
     assert printed(code) == (7, "")
+
+
+def crowd(enter, count=8, times=50):
+    """Let threads enter and leave a context in any order; return what was raised."""
+    raised = []
+
+    def work():
+        try:
+            for _ in range(times):
+                with enter():
+                    pass
+        except BaseException as error:
+            raised.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return raised
+
+
+def test_standard_error_comes_back_whatever_threads_do(capfd):
+    before = os.fstat(2)
+    assert not crowd(silent_stderr)
+    after = os.fstat(2)
+    assert (before.st_dev, before.st_ino) == (after.st_dev, after.st_ino)
+    os.write(2, b"after")
+    assert capfd.readouterr().err == "after"
+
+
+@given(st.permutations(range(4)), st.permutations(range(4)))
+def test_contexts_left_in_any_order_are_undone(entered, left):
+    before, filters = os.fstat(2), list(warnings.filters)
+    contexts = [contextlib.ExitStack() for _ in entered]
+    for number in entered:
+        contexts[number].enter_context(silent_stderr())
+        contexts[number].enter_context(silent_warnings)
+    for number in left:
+        assert os.readlink("/proc/self/fd/2") == os.devnull
+        warnings.warn("unseen", UserWarning, stacklevel=1)
+        contexts[number].close()
+    after = os.fstat(2)
+    assert (before.st_dev, before.st_ino) == (after.st_dev, after.st_ino)
+    assert warnings.filters == filters
+
+
+def test_pictures_read_in_threads_leave_the_process_as_it_was(tmp_path):
+    before, filters = os.fstat(2), list(warnings.filters)
+    path = save_small("temple.jpg", (48, 32), tmp_path / "photo.png")
+    readers = [peek_size, read_picture]
+    assert not crowd(lambda: contextlib.nullcontext([read(path) for read in readers]), times=10)
+    after = os.fstat(2)
+    assert (before.st_dev, before.st_ino) == (after.st_dev, after.st_ino)
+    assert warnings.filters == filters

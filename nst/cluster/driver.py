@@ -53,7 +53,7 @@ class Driver:
         self._runs: list[_Run] = []
         self._orphans: list[_Run] = []  # their worker is lost
         self._later: list[Task] = []  # the same picture, of another name, is being made
-        self._pending = batch.pending(tasks, weights.file, progress.end)
+        self._pending = batch.pending(tasks, weights.file, progress.end, progress.say)
         self._stopping = False
         self._exhausted = False
         self._next_look = 0.0
@@ -109,7 +109,9 @@ class Driver:
         # What was put off is looked at when nothing else is left.
         if self._later and not self._runs and self._exhausted:
             again = replace(self._batch, tasks=tuple(self._later))
-            self._pending = batch.pending(again, self._weights.file, self._progress.end)
+            self._pending = batch.pending(
+                again, self._weights.file, self._progress.end, self._progress.say
+            )
             self._later = []
         for task, job in self._pending:
             folder = RunFolder(job, self._weights.file)
@@ -188,7 +190,8 @@ class Driver:
             self._end(run, KeyboardInterrupt())
             self._runs.remove(run)
             return
-        run.folder.finish()
+        for line in run.folder.finish():
+            self._progress.say(line)
         run.folder.close()
         self._runs.remove(run)
         self._progress.end(batch.outcome_of(run.task, run.folder, run.folder.seconds))

@@ -67,10 +67,14 @@ def find_device(word: str, alone: bool = False) -> Device:
 
     alone: hide the other GPUs from TensorFlow, which else takes some memory of each. That is for
     the whole process, so the command line does it, and a program decides for itself.
-    Raises UsageError for a device that is not there, or that does not start.
+    Raises UsageError for a device that is not there, or that does not start, and TensorFlowError
+    without eager execution.
     """
     import tensorflow as tf
 
+    from nst.engine.eager import check_eager
+
+    check_eager()
     # So that CUDA numbers the cards as nvidia-smi does, and as users know them.
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     cards = tf.config.list_physical_devices("GPU")

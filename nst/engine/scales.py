@@ -47,6 +47,14 @@ def scale_factors(settings: Settings, size: tuple[int, int]) -> list[float]:
     return [ratio**-number for number in reversed(range(count))] + [1.0] * rounds
 
 
+def is_extendable(settings: Settings, size: tuple[int, int]) -> bool:
+    """Whether a run of more epochs begins with the iterations of ``settings``, the same ones.
+
+    Several scales, and the rounds of a last pass, share the epochs.
+    """
+    return settings.style_loss != NEIGHBOURS and len(scale_factors(settings, size)) == 1
+
+
 def last_rounds(settings: Settings) -> int:
     """How many of the scales, at the end, are rounds of the last pass."""
     return min(ROUNDS, settings.epochs // FEWEST) if settings.style_loss == NEIGHBOURS else 0

@@ -1,5 +1,6 @@
 """Which files of an output folder this program wrote: no other is ever overwritten or removed."""
 
+import contextlib
 import re
 from pathlib import Path
 from typing import Any
@@ -57,10 +58,18 @@ def _is_own(path: Path, folder: Path, manifest: dict[str, Any]) -> bool:
         if any(path.match(pattern) for pattern in UNMARKED):
             changed = path.stat().st_mtime - (folder / layout.MANIFEST).stat().st_mtime
             return MARK in ends or changed < SAME_TIME
-        sha256 = manifest.get("result_sha256") if path.stem == layout.RESULT else None
-        if MARK in ends and sha256 in (None, file_hash(path)):
+        if MARK in ends and _recorded_hash(path, manifest) in (None, file_hash(path)):
             return True
         is_picture = head.startswith(PICTURES) or path.match(layout.FRAMES)
         return is_picture and open_picture(path) is None
     except (OSError, Image.DecompressionBombError):
         return False
+
+
+def _recorded_hash(path: Path, manifest: dict[str, Any]) -> str | None:
+    """The SHA-256 of a finished picture as its manifest tells, None for other files."""
+    if path.stem != layout.RESULT:
+        return None
+    with contextlib.suppress(LookupError, TypeError):
+        return manifest["results"][path.suffix[1:]]["sha256"]
+    return manifest.get("result_sha256")

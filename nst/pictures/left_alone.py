@@ -24,8 +24,9 @@ SYSTEM_FOLDERS = (
 MOST_NAMES = 5  # of system folders, in the line for the user
 # What is counted: singular nouns, in the order of the line for the user.
 OTHER_FILE, HIDDEN, SYSTEM_FOLDER = "other file", "hidden one", "system folder"
-RUN_FOLDER, EXCLUDED = "folder of earlier results", "excluded one"
-KINDS = (OTHER_FILE, HIDDEN, SYSTEM_FOLDER, RUN_FOLDER, EXCLUDED)
+RUN_FOLDER, COPY = "folder of earlier results", "earlier result"
+EXCLUDED = "excluded one"
+KINDS = (OTHER_FILE, HIDDEN, SYSTEM_FOLDER, RUN_FOLDER, COPY, EXCLUDED)
 
 
 def is_hidden(name: str) -> bool:

@@ -24,7 +24,7 @@ from nst.pictures.read import (
     read_picture,
     size_as_read,
 )
-from nst.pictures.resize import resize
+from nst.pictures.resize import resize, scaled_size
 
 LEAST_MEAN = 1e-3  # of a mask: in one that is black nothing can be measured
 LEAST_LEVEL = 26  # of 255, the brightest of a mask: darker ones are no shades but numbers
@@ -252,11 +252,16 @@ def _assignment(labels: Labels, regions: Sequence[Sequence[int]], styles: Sequen
 
 
 def fit_plane(
-    plane: np.ndarray, mask: MaskFile, picture: Picture | None, size: tuple[int, int]
+    plane: np.ndarray,
+    mask: MaskFile,
+    picture: Picture | None,
+    size: tuple[int, int],
+    cropped: bool = False,
 ) -> tuple[np.ndarray, list[str]]:
     """Return a plane as a mask (H, W) float32, 0..1, of ``size``, and notes for the user.
 
     picture: what it masks, None for a texture; ``size`` is (height, width) of that as it was read.
+    cropped: its middle, of the shape of ``size``, is what masks.
     Raises PictureError if almost nothing is left of it, and as ``_upright`` does.
     """
     height, width = size
@@ -265,6 +270,11 @@ def fit_plane(
     if not _same_shape(image.size, wanted):
         (columns, rows), (wide, high) = image.size, wanted
         notes.append(f"it was stretched from the shape {columns} x {rows} to {wide} x {high}")
+    if cropped:
+        factor = min(image.width / width, image.height / height)
+        columns, rows = scaled_size((width, height), factor)
+        left, top = (image.width - columns) // 2, (image.height - rows) // 2
+        image = image.crop((left, top, left + columns, top + rows))
     used = size_as_read(image.size, max(size))
     if image.size != used:
         image = image.resize(used, Image.Resampling.LANCZOS, reducing_gap=3.0)

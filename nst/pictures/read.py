@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import logging
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from nst.pictures.orientation import ORIENTATION_TAG, SIDEWAYS, UPRIGHT
 from nst.pictures.pixel_limits import MAX_PIXELS, MAX_REDUCED_PIXELS, MAX_RLE_PIXELS, MAX_SIDE
 from nst.pictures.png_levels import correct_key
 from nst.pictures.resize import over_white, scaled_size
-from nst.silence import silent_stderr
+from nst.silence import silent_stderr, silent_warnings
 
 # Formats that are decoded at a fraction of their size where that is enough.
 REDUCIBLE = ("JPEG", "JPEG2000", "MPO")
@@ -140,8 +139,7 @@ def _picture_errors(path: Path) -> Iterator[None]:
     try:
         if path.stat().st_size == 0:
             raise PictureError(f"{path}: the file is empty; give another picture")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's warnings about metadata
+        with silent_warnings:  # Pillow's, about metadata
             yield
     except PictureError:
         raise
@@ -196,7 +194,9 @@ def _decode(
     scale = _scale(file_size, long_side, factor)
     size = size_as_read(file_size, long_side, factor)
     if size[0] * size[1] > MAX_PIXELS and factor > 1:
-        raise PictureError(f"{path}: would be {size[0]} x {size[1]}; use a smaller --style_scale")
+        raise PictureError(
+            f"{path}: would be {size[0]} x {size[1]}; use a smaller --image_size or --style_scale"
+        )
     # Some decoders can shrink by powers of two. Twice the target leaves Lanczos enough detail.
     enough = scale if _pixels(file) > MAX_PIXELS else 2 * scale
     if enough < 1:

@@ -11,6 +11,17 @@ from PIL import Image, PngImagePlugin
 
 from nst.errors import UsageError
 from nst.pictures.icc import SRGB
+from nst.pictures.metadata import (
+    EXIF_IFD,
+    GPS_IFD,
+    IPTC_TAG,
+    Metadata,
+    exif_tags,
+    jpeg_iptc,
+    png_iptc,
+    tiff_tags,
+    with_directories,
+)
 from nst.pictures.resize import over_white
 
 # The embedded ICC profile has a fixed creation date, so that equal pictures are equal files.
@@ -21,7 +32,7 @@ QUALITY = 95  # of JPEG, 0..100: no visible loss
 MOST_SIDE = {"jpg": 65_500, "webp": 16_383}  # limit of the format, pixels along a side
 MOST_COMMENT, MOST_TEXT = 60_000, 1000  # bytes; the EXIF data of a JPEG file hold up to 65,533
 # EXIF tags
-DESCRIPTION, SOFTWARE, EXIF_IFD, USER_COMMENT = 0x010E, 0x0131, 0x8769, 0x9286
+DESCRIPTION, SOFTWARE, USER_COMMENT = 0x010E, 0x0131, 0x9286
 
 
 def check_side(kind: str, size: tuple[int, int]) -> None:
@@ -56,6 +67,7 @@ def encode(
     kind: str,
     transparency: np.ndarray | None = None,
     metadata: Mapping[str, str] | None = None,
+    kept: Metadata | None = None,
 ) -> bytes:
     """Return the bytes of a picture file; equal pictures give equal bytes.
 
@@ -65,18 +77,30 @@ def encode(
     metadata: {name: text}. PNG stores each as a text chunk; the others store all of them as JSON,
         in EXIF's UserComment or TIFF's ImageDescription. ``Software`` and ``Description`` also go
         to the fields of those names.
+    kept: metadata of the photo, which go to EXIF, XMP and IPTC; its caption wins over the
+        ``Description``.
     """
     texts = {name: _valid_utf8(text) for name, text in (metadata or {}).items()}
     if kind == "tif":
-        return _tiff(rgb, transparency, texts)
+        return _tiff(rgb, transparency, texts, kept)
     options: dict[str, Any] = {"icc_profile": SRGB_BYTES}
     if kind == "png":
         chunks = PngImagePlugin.PngInfo()
         for name, text in texts.items():
             chunks.add_itxt(name, text)
         options["pnginfo"] = chunks
+        if kept:
+            options["exif"] = _exif({}, kept, rgb.shape[:2])
+            if kept.xmp:
+                chunks.add_itxt("XML:com.adobe.xmp", kept.xmp.decode())
+            if kept.iptc:
+                chunks.add_text("Raw profile type iptc", png_iptc(kept.iptc), zip=True)
     else:
-        options["exif"] = _exif(texts)
+        options["exif"] = _exif(texts, kept, rgb.shape[:2], iptc=kind == "webp")
+        if kept and kept.xmp:
+            options["xmp"] = kept.xmp
+        if kept and kept.iptc and kind == "jpg":
+            options["extra"] = jpeg_iptc(kept.iptc)
     if kind == "webp":  # lossless: lossy WebP halves the colour resolution, which blurs strokes
         options |= {"lossless": True, "exact": True}
     if kind == "jpg":
@@ -96,13 +120,27 @@ def _valid_utf8(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
-def _exif(metadata: dict[str, str]) -> bytes:
+def _exif(
+    metadata: dict[str, str], kept: Metadata | None, size: tuple[int, ...], iptc: bool = False
+) -> bytes:
+    """EXIF data of ``metadata``, and of a photo for a result of ``size``, (height, width).
+
+    iptc: whether its IPTC records go there, too.
+    """
     exif = Image.Exif()
     for tag, name in ((DESCRIPTION, "Description"), (SOFTWARE, "Software")):
         if name in metadata:
             exif[tag] = _ascii(metadata[name])[:MOST_TEXT]
+    if kept:
+        tags, of_camera = exif_tags(kept, (size[0], size[1]))
+        exif.update(tags)
+        exif.get_ifd(EXIF_IFD).update(of_camera)
+        if kept.gps:
+            exif.get_ifd(GPS_IFD).update(kept.gps)
+        if kept.iptc and iptc:
+            exif[IPTC_TAG] = kept.iptc
     comment = b"ASCII\0\0\0" + json.dumps(metadata).encode()
-    if len(comment) < MOST_COMMENT:
+    if metadata and len(comment) < MOST_COMMENT - len(exif.tobytes()):
         exif.get_ifd(EXIF_IFD)[USER_COMMENT] = comment
     return exif.tobytes()
 
@@ -112,7 +150,12 @@ def _ascii(text: str) -> str:
     return text.encode("ascii", "replace").decode()
 
 
-def _tiff(rgb: np.ndarray, transparency: np.ndarray | None, metadata: dict[str, str]) -> bytes:
+def _tiff(
+    rgb: np.ndarray,
+    transparency: np.ndarray | None,
+    metadata: dict[str, str],
+    kept: Metadata | None,
+) -> bytes:
     import tifffile  # late: few runs need it
 
     samples = to_pixels(rgb, np.uint16)  # (H, W, 3), or (H, W, 4) with transparency
@@ -130,5 +173,8 @@ def _tiff(rgb: np.ndarray, transparency: np.ndarray | None, metadata: dict[str, 
         description=json.dumps(metadata),
         software=_ascii(metadata.get("Software", "")),
         metadata=None,
+        byteorder="<",
+        extratags=tiff_tags(kept) if kept else (),
     )
-    return buffer.getvalue()
+    file = buffer.getvalue()
+    return with_directories(file, kept, (rgb.shape[0], rgb.shape[1])) if kept else file

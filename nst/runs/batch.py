@@ -19,10 +19,12 @@ from nst.errors import (
     WeightsError,
 )
 from nst.pictures.find import FoundPictures, collect_pictures, find_picture
-from nst.pictures.left_alone import LeftAlone
+from nst.pictures.fit import fit
+from nst.pictures.left_alone import COPY, LeftAlone
 from nst.pictures.mask_files import MaskFinder
 from nst.pictures.read import peek_size, size_as_read
 from nst.runs.checks import check_counts, check_output, check_settings, is_mixed
+from nst.runs.flat_copy import own_copies
 from nst.runs.folder import RunFolder
 from nst.runs.folder_names import first_names, fold, spellings
 from nst.runs.job import (
@@ -134,12 +136,14 @@ def plan_batch(settings: Settings) -> Batch:
         contents = collect_pictures(
             names, "content_image_filename", output_dir, exclude=settings.exclude or ()
         )
+        _leave_copies(contents, names, output_dir)
     if settings.beta or settings.init == "style":
         names = settings.style_image_filename
         together = bool(is_mixed(settings) or settings.style_mask)
         styles = collect_pictures(
             names, "style_image_filename", output_dir, together, settings.exclude or ()
         )
+        _leave_copies(styles, names, output_dir)
     if settings.init not in START_WORDS:
         start = find_picture(settings.init, f"init ({', '.join(START_WORDS)}, or a file)")
         peek_size(start)
@@ -197,6 +201,18 @@ def _check_masks(settings: Settings, tasks: Sequence[Task]) -> None:
         raise PictureError(first + so_for)
 
 
+def _leave_copies(found: FoundPictures, names: Sequence[str], output_dir: Path) -> None:
+    """Leave out the copies of finished pictures (--output_name), but those that were named."""
+    place = output_dir.resolve()
+    inside = {path for path, _ in found.pictures if path.resolve().parent == place}
+    if inside - set(map(Path, names)):
+        copies = {path.resolve() for path in own_copies(output_dir)}
+        left = {path for path in inside if path.resolve() in copies} - set(map(Path, names))
+        found.pictures[:] = [picture for picture in found.pictures if picture[0] not in left]
+        for path in left:
+            found.left_alone.add(COPY, path)
+
+
 def _shown_names(pictures: FoundPictures) -> dict[Path, str]:
     """The names of files, or their paths if there are several of a name."""
     paths = {path for path, _ in pictures.pictures}
@@ -249,7 +265,12 @@ def forecast_batch(batch: Batch, session: "Session") -> BatchForecast:
     sizes, finished, refusals = [], set(), {}
     seconds = memory = 0.0
     for task in batch.tasks:
-        size, styles = _sizes_as_read(task, settings)
+        try:
+            size, styles = _sizes_as_read(task, settings)
+        except PictureError as error:
+            sizes.append(task.size or (0, 0))
+            refusals[task.number] = str(error)
+            continue
         sizes.append(size)
         if _finished_folder(task, batch, session.file, names):
             finished.add(task.number)
@@ -277,7 +298,8 @@ def _sizes_as_read(
 ) -> tuple[FileSize, tuple[tuple[FileSize, float], ...]]:
     """(width, height) of the picture of a task, and of its styles with the long side requested."""
     if task.size is not None:
-        width, height = size_as_read(task.size, settings.long_side)
+        assert task.content is not None
+        width, height = fit(task.content, task.size, settings).size
     else:
         assert settings.texture_size is not None  # there is no content
         height, width = settings.texture_size
@@ -305,19 +327,22 @@ def _finished_folder(
 
 
 def pending(
-    batch: Batch, file: WeightsFile, done: Callable[[Outcome], None]
+    batch: Batch,
+    file: WeightsFile,
+    done: Callable[[Outcome], None],
+    say: Callable[[str], None],
 ) -> Iterator[tuple[Task, Job]]:
     """Yield the tasks that are not finished, one by one, with their pictures read.
 
     ``done`` gets the outcome of those that are finished already, and of those whose pictures cannot
-    be used. No picture is decoded before it is known that it is wanted.
+    be used; ``say`` lines for the user. No picture is decoded before it is known that it is wanted.
     """
     names = first_names(Path(batch.settings.output_dir))
     for task in batch.tasks:
         try:
             if folder := _finished_folder(task, batch, file, names):
-                folder.tidy()
-                folder.add_animation()
+                for line in folder.add_wanted():
+                    say(line)
                 done(outcome_of(task, folder))
                 continue
             job = read_job(task.settings(batch.settings))

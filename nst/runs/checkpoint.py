@@ -7,6 +7,7 @@ are made, so each is written once: the new ones since the last save to a file of
 atomically: at every moment the folder holds a whole checkpoint.
 """
 
+import contextlib
 import errno
 import json
 from collections.abc import Sequence
@@ -58,6 +59,17 @@ class _Segment:
     @property
     def name(self) -> str:
         return f"{CHECKPOINT}.pairs-{self.scale}-{self.first}-{self.last}"
+
+
+def saved_iteration(folder: Path) -> int | None:
+    """The iteration of the checkpoint in a run folder; None if there is none that can be read."""
+    # Readers meet damaged files with almost any exception.
+    with contextlib.suppress(Exception):
+        path = folder / CHECKPOINT
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            iteration = json.loads(arrays["saved"].tobytes())["iteration"]
+        return iteration if type(iteration) is int else None
+    return None
 
 
 class Checkpoints:
@@ -151,6 +163,11 @@ class Checkpoints:
         write_atomically(self.folder / CHECKPOINT, lambda file: _write(file, arrays))
         self._segments = segments
         self._remove_old(segments)
+
+    def size(self) -> int:
+        """Bytes of its files."""
+        paths = [self.folder / CHECKPOINT, *(self.folder / s.name for s in self._segments)]
+        return sum(path.stat().st_size for path in paths if path.exists())
 
     def remove(self, unusable: bool = False) -> None:
         """Remove it, the run being finished or started again; raises OSError.

@@ -11,8 +11,8 @@ from nst.settings import Settings
 
 def check_settings(settings: Settings) -> None:
     """Raise UsageError or OutputError for what can be seen from the settings alone."""
-    if settings.texture_size is not None:
-        height, width = settings.texture_size
+    if sides := settings.texture_size or settings.exact_size:
+        height, width = sides
         if width * height > MAX_PIXELS:
             raise UsageError(
                 f"image_size: {width}x{height} is more than {MAX_PIXELS / 1e6:.0f} megapixels; "

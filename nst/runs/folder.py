@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from nst import __version__, layout
+from nst import layout
 from nst.engine.curvature import OverwrittenError
 from nst.engine.evaluation import Evaluation
 from nst.engine.step import Position, Step
@@ -17,16 +17,19 @@ from nst.errors import DivergedError, MemoryLimitError, OutputError
 from nst.files import output_error, write_atomically
 from nst.pages import run_files
 from nst.pages.finished_run import FinishedRun
+from nst.pictures.metadata import Metadata
 from nst.pictures.resize import resize
 from nst.pictures.write import encode, on_white
 from nst.runs import manifest
 from nst.runs.checkpoint import Checkpoint, Checkpoints, DamagedError
 from nst.runs.cost_log import CostLog
-from nst.runs.earlier import completed
+from nst.runs.flat_copy import FlatCopy, put, wanted_kind, wanted_name
 from nst.runs.folder_claim import FolderClaim
+from nst.runs.going_on import EPOCHS, differences, serves_epochs
 from nst.runs.job import Job
 from nst.runs.save_schedule import SaveSchedule
 from nst.runs.tensorboard import TensorBoardLog
+from nst.runs.wanted import add_animation, add_wanted, copy_line, provenance, state_line
 from nst.text import picture_title
 from nst.vgg.weights import WeightsFile
 
@@ -52,6 +55,7 @@ class RunFolder:
         self._facts: dict[str, Any] = {}
         self._evaluation: Evaluation | None = None  # known once the run has begun
         self._tensorboard: TensorBoardLog | None = None
+        self._origin_frames: dict[str, Path] = {}  # by name, of the run that this one goes on from
         self._checkpoints = Checkpoints(self.path)
         self._schedule = SaveSchedule(job.settings.print_every)
 
@@ -70,6 +74,14 @@ class RunFolder:
         """Where the finished picture is."""
         return self._claim.picture
 
+    @property
+    def outlook(self) -> str:
+        """A line for the user, before ``claim``: where it will go on, or a run nearly the same."""
+        origin = self._claim.origin
+        if origin and not self.finished:
+            return f"{origin.folder}: it will go on after iteration {origin.iteration} of this run."
+        return self._claim.near
+
     def claim(self) -> bool:
         """Make the folder, lock it, and find where its run is resumed.
 
@@ -83,18 +95,24 @@ class RunFolder:
                 return False
             overwrite = self.job.settings.overwrite
             self._checkpoints = Checkpoints(self.path)
+            self.news = self._claim.near
             unfinished = self._claim.unfinished and not overwrite
             unusable = unfinished and not self._load_checkpoint()
+            if not self.checkpoint and not overwrite:
+                self._load_origin()
             for pattern in (*layout.LEFTOVERS, *(layout.RESULTS if overwrite else ())):
                 for old in self.path.glob(pattern):
                     old.unlink()
             if overwrite:
                 TensorBoardLog.remove(self.path / layout.TENSORBOARD)
+            every, stopped = self.job.settings.print_every, self._claim.about.get("iterations")
             for number, frame in layout.frames(self.path).items():
-                if number == 0 or number % self.job.settings.print_every:
+                if number == 0 or (number == stopped and number % every):
                     frame.unlink()  # saved when an earlier process was stopped
-            if not self.checkpoint:
+            if not self.checkpoint or self._origin_frames:
                 self._checkpoints.remove(unusable)
+            for name, frame in self._origin_frames.items():
+                write_atomically(self.path / name, frame.read_bytes())
         except OSError as error:
             raise output_error(self.path, error) from None
         except MemoryError:
@@ -104,6 +122,8 @@ class RunFolder:
             ) from None
         self.news = " ".join(filter(None, (self._claim.note, self.news)))
         self._facts = {"started": manifest.now()}
+        if copy := FlatCopy.recorded(self._claim.about):
+            self._facts["output_file"] = copy.to_json()
         self._write_manifest("running")  # whose folder this is
         return True
 
@@ -114,20 +134,55 @@ class RunFolder:
             checkpoint = self._checkpoints.load()
             if checkpoint is None:
                 reason = "nothing of it was saved"
-            elif completed(checkpoint.identity) != self.identity:
+            elif not self._is_usable(checkpoint):
                 reason = "its checkpoint is of another run"
         except DamagedError as error:
             reason = f"its checkpoint is damaged ({error})"
         if checkpoint is None or reason:
             self.news = f"{self.path}: an unfinished run is started again: {reason}."
             return not (self.path / layout.CHECKPOINT).exists()
+        epochs = checkpoint.identity["epochs"]
+        other = "" if epochs == self.job.settings.epochs else f" with --epochs {epochs}"
+        after = f"after iteration {checkpoint.position.iteration} of an unfinished run{other}"
+        self._go_on(checkpoint, f"{self.path}: going on {after}.")
+        return True
+
+    def _load_origin(self) -> None:
+        """Go on from the end of a finished run with fewer epochs, whose state was kept."""
+        origin = self._claim.origin
+        if origin is None or origin.in_place:
+            return
+        try:
+            checkpoint = Checkpoints(origin.folder).load()
+        except (DamagedError, OSError) as error:
+            self.news = f"{origin.folder}: its state cannot be read ({error}); starting anew."
+            return
+        if checkpoint and self._is_usable(checkpoint):
+            every = self.job.settings.print_every
+            frames = layout.frames(origin.folder, checkpoint.position.iteration)
+            self._origin_frames = {p.name: p for n, p in frames.items() if n % every == 0}
+            after = f"after iteration {origin.iteration}, the end of {origin.folder}"
+            self._go_on(checkpoint, f"{self.path}: going on {after}.")
+
+    def _is_usable(self, checkpoint: Checkpoint) -> bool:
+        """Whether a checkpoint is of this very run, or of one with other epochs that serves it."""
+        settings, differing = self.job.settings, differences(self.identity, checkpoint.identity)
+        if differing == EPOCHS:
+            epochs = checkpoint.identity["epochs"]
+            within = checkpoint.position.iteration <= settings.epochs
+            return within and serves_epochs(settings, epochs, self.job.size)
+        return differing == set()
+
+    def _go_on(self, checkpoint: Checkpoint, news: str) -> None:
+        """Take a position. news: a line for the user."""
         self.checkpoint = checkpoint
         self.saved = checkpoint.position.iteration
         self.log.load(checkpoint.log)
-        self.news = f"{self.path}: going on after iteration {self.saved} of an unfinished run."
+        if self.saved == self.job.settings.epochs:  # its step comes once more
+            self.log.rewind(self.saved - 1)
+        self.news = news
         if checkpoint.versions != manifest.versions():
             self.news += " It was begun with other versions: the picture may differ a little."
-        return True
 
     def begin(self, facts: dict[str, Any], evaluation: Evaluation) -> None:
         """Write the manifest of a run that begins or is resumed.
@@ -170,7 +225,7 @@ class RunFolder:
         if self._tensorboard:
             self._tensorboard.add(step, framed)
         due = self._schedule.checkpoint(step) if save is None else save and not self.complete
-        if due:
+        if due or (step.is_last and self.job.settings.keep_state):
             self._save_checkpoint(step)
 
     @property
@@ -209,18 +264,32 @@ class RunFolder:
             raise output_error(self.path / layout.CHECKPOINT, error) from None
         self.saved = step.iteration
 
-    def finish(self) -> None:
-        """Save the result, the image of the last step, and what is made of a finished run."""
+    def finish(self) -> list[str]:
+        """Save the result, the image of the last step, and what is made of a finished run.
+
+        Returns lines for the user.
+        """
         assert self._last is not None  # it was recorded
-        picture = self._encode(self._last, self.job.settings.output_format)
+        settings, lines = self.job.settings, []
+        self._end()
+        picture = self._encode(self._last, settings.output_format, self.job.metadata)
         self._write(self.picture.name, picture)
         self._save_log()
-        self._facts["result_sha256"] = hashlib.sha256(picture).hexdigest()
-        self._end()
-        self.add_animation()
+        sha256 = hashlib.sha256(picture).hexdigest()
+        result = {"sha256": sha256, "keep_metadata": settings.keep_metadata}
+        self._facts |= {"result_sha256": sha256, "results": {settings.output_format: result}}
+        if name := wanted_name(self.job):
+            kind = wanted_kind(self.job) or settings.output_format
+            if kind != settings.output_format:
+                picture = self._encode(self._last, kind, self.job.metadata)
+            before = FlatCopy.recorded(self._facts)
+            copy = put(Path(settings.output_dir), name, picture, before)
+            self._facts["output_file"] = copy.to_json()
+            lines.append(copy_line(self.job, copy))
+        add_animation(self.path, self.picture, settings.animation, settings.epochs, None)
         run = FinishedRun(
             folder=self.path,
-            settings=self.job.settings,
+            settings=settings,
             title=picture_title(*self.job.names),
             pictures=self.job.pictures,
             result=on_white(self._full_size(self._last), self.job.transparency),
@@ -232,25 +301,20 @@ class RunFolder:
             self._write(name, data)
         if self._tensorboard:
             self._tensorboard.close()
+        if settings.keep_state:
+            self._facts["state_bytes"] = self._checkpoints.size()
+            lines.append(state_line(self.path, self._facts["state_bytes"]))
         self._write_manifest(layout.FINISHED)
-        self.tidy()
+        if not settings.keep_state:
+            self.tidy()
+        return lines
 
-    def add_animation(self) -> bool:
-        """Make the animation of a finished run if it is wanted and missing; True if it was made."""
-        kind = self.job.settings.animation
-        target = self.path / f"{layout.ANIMATION}.{kind}"
-        if kind == "none" or target.exists():
-            return False
-        try:
-            run_files.write_animation(self.path, self.picture, self.job.settings.epochs, target)
-        except OSError as error:
-            raise output_error(target, error) from None
-        if self.finished:
-            with contextlib.suppress(FileNotFoundError):  # a report that is gone is not missed
-                report = (self.path / layout.REPORT).read_bytes()
-                if (linked := run_files.add_link(report, target.name)) != report:
-                    self._write(layout.REPORT, linked)
-        return True
+    def add_wanted(self) -> list[str]:
+        """Make what is asked for of a finished run, without painting; return lines for the user."""
+        found = self._claim.about
+        if not found.get("state_bytes"):
+            self.tidy()
+        return add_wanted(self.path, self.job, found, self._write)
 
     def tidy(self) -> None:
         """Remove the checkpoint of a finished run, as far as that is possible."""
@@ -315,18 +379,11 @@ class RunFolder:
         with Image.open(self.picture) as image:
             return np.array(image)[:, :, :3]  # without the transparency of the content
 
-    def _encode(self, step: Step, kind: str) -> bytes:
-        """The file of the image of a step, with its provenance and nothing of this machine."""
-        network = self._facts["network"]
-        provenance = {
-            "Software": f"{layout.MARK} {__version__}",
-            "Description": picture_title(*self.job.names),
-            "nst:iteration": str(step.iteration),
-            "nst:identity": json.dumps(self.identity),
-            "nst:network": f"{network['name']}, SHA-256 {network['sha256']}",
-            "nst:precision": self._facts["precision"],
-        }
-        return encode(self._full_size(step), kind, self.job.transparency, provenance)
+    def _encode(self, step: Step, kind: str, metadata: Metadata | None = None) -> bytes:
+        """The file of the image of a step, with its provenance. metadata: of the photo."""
+        about = {**self._facts, "identity": self.identity, "iterations": step.iteration}
+        texts = provenance(self.job, about)
+        return encode(self._full_size(step), kind, self.job.transparency, texts, metadata)
 
     def _full_size(self, step: Step) -> np.ndarray:
         """The image of a step; frames of coarse scales, too, have the size of the result.

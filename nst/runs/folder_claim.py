@@ -8,14 +8,19 @@ from typing import Any
 
 from nst import layout
 from nst.errors import OutputError
-from nst.files import file_hash, lock_folder, unlock_folder
+from nst.files import lock_folder, unlock_folder
 from nst.layout import read_manifest
 from nst.pages.ownership import foreign_files
 from nst.runs import manifest
-from nst.runs.earlier import completed
 from nst.runs.folder_names import existing_folders, numbered, spellings
+from nst.runs.going_on import Origin, differences, find_origin, near_miss
 from nst.runs.job import Job
+from nst.runs.results import find_source, whole_results
 
+# States of a folder with the same run, the best last: its picture was changed; it is unfinished;
+# finished in a kind that has lost quality; in one of which the kind that is asked for can be made;
+# in that kind.
+DAMAGED, UNFINISHED, LOSSY, SERVES, DONE = range(5)
 CLAIM_SECONDS = 10  # that processes starting together may need to sort out their folders
 
 
@@ -23,17 +28,21 @@ class FolderClaim:
     """The folder of one run below ``--output_dir``.
 
     path: the folder. is_new: True while it holds nothing of this run. unfinished, finished: True if
-    it holds this run in that state; with ``overwrite`` no run counts as finished. note: a line for
-    the user about a folder that could not be taken, or a name; else empty.
+    it holds this run in that state; with ``overwrite`` no run counts as finished. about: the
+    manifest that was found there, {} for a new folder. origin: another run that this one may go on
+    from. near: a line for the user about another run that is nearly the same. note: likewise about
+    a folder that could not be taken, or a name; else empty.
     """
 
     def __init__(self, job: Job, identity: dict[str, Any]) -> None:
         """Choose the folder; make nothing yet."""
         self.job, self.identity = job, identity
+        self.near = ""
         self._lock: int | None = None
         self._output_dir = Path(job.settings.output_dir)
         self._names = spellings(job.stems, self._output_dir)
         self._refused: dict[str, OSError] = {}  # names that the disk did not take
+        self._busy: set[Path] = set()  # other processes go on with these runs
         self.note = ""
         self._choose()
 
@@ -41,35 +50,65 @@ class FolderClaim:
         """Choose the folder.
 
         The one of the same pictures, settings and weights if there is one; with ``overwrite`` else
-        one of the same pictures; else the first free name. One that holds a file of somebody else
-        under the name of a result is left alone, unless the run in it is finished.
+        one of the same pictures; else that of an unfinished run whose position serves; else the
+        first free name. One that holds a file of somebody else under the name of a result is left
+        alone, unless the run in it is finished.
         """
+        settings = self.job.settings
         folders = existing_folders(self._output_dir, *self._names)
         manifests = {path: read_manifest(path) for path in folders}
-        same = [
-            path
-            for path, about in manifests.items()
-            if completed(about.get("identity")) == self.identity
-        ]
-        overwrite = self.job.settings.overwrite
-        if overwrite:
-            inputs = manifest.inputs(self.job)
-            same += [path for path in folders if manifests[path].get("inputs") == inputs]
-        for path in same:
-            self._take(path, manifests[path])
-            if self.finished:
-                return
+        self.origin: Origin | None = None
+        if not settings.overwrite:
+            others = {path: about for path, about in manifests.items() if path not in self._busy}
+            self.origin = find_origin(settings, self.identity, others)
+        candidates = self._candidates(manifests)
         foreign = {}
-        for path in same:
-            foreign[path] = foreign_files(path, manifests[path])
-            if not foreign[path]:
-                self._take(path, manifests[path])
+        for path, state in candidates:
+            if state not in (SERVES, DONE) or settings.overwrite:
+                foreign[path] = foreign_files(path, manifests[path])
+            if not foreign.get(path):
+                self._take(path, manifests[path], state)
                 break
         else:
             name = next(name for name in self._names if name not in self._refused)
             paths = numbered(self._output_dir / name)
-            self._take(next(path for path in paths if _is_free(path)), {})
+            self._take(next(path for path in paths if _is_free(path)), {}, UNFINISHED)
+        self.near = "" if candidates or settings.overwrite else self._describe_near(manifests)
         self.note = self._describe_choice({path: files for path, files in foreign.items() if files})
+
+    def _candidates(self, manifests: dict[Path, dict[str, Any]]) -> list[tuple[Path, int]]:
+        """Folders that may be taken, and their states, the best first.
+
+        Several differ in what changes no picture, as runs of earlier versions did.
+        """
+        states = {path: self._state(path, manifests[path]) for path in self._same(manifests)}
+        others = []
+        if self.job.settings.overwrite:
+            inputs = manifest.inputs(self.job)
+            others = [path for path, about in manifests.items() if about.get("inputs") == inputs]
+        else:
+            states = {path: state for path, state in states.items() if state != LOSSY}
+            if self.origin and self.origin.in_place:
+                others = [self.origin.folder]
+        best_first = sorted(states, key=lambda path: -states[path])  # stable
+        return [(path, states.get(path, UNFINISHED)) for path in dict.fromkeys(best_first + others)]
+
+    def _same(self, manifests: dict[Path, dict[str, Any]]) -> list[Path]:
+        """The folders of this very run."""
+        return [
+            path
+            for path, about in manifests.items()
+            if differences(self.identity, about.get("identity")) == set()
+        ]
+
+    def _describe_near(self, manifests: dict[Path, dict[str, Any]]) -> str:
+        """A line for the user about another run that is nearly the same; empty without one."""
+        for path in self._same(manifests):  # of which no other kind can be made
+            return (
+                f"{path}: is finished as a JPEG alone, too poor to make a "
+                f"{self.job.settings.output_format} of; it is painted again."
+            )
+        return "" if self.origin else near_miss(self.job.settings, self.identity, manifests)
 
     def _describe_choice(self, foreign: dict[Path, list[Path]]) -> str:
         """A line for the user. foreign: files of somebody else, by the folder that has them."""
@@ -81,11 +120,20 @@ class FolderClaim:
             notes.append(f"{self._output_dir}: its disk refuses the name {name} ({error.strerror})")
         return f"{'; '.join(notes)}; the folder of the run is {self.path}." if notes else ""
 
-    def _take(self, path: Path, about: dict[str, Any]) -> None:
-        """Take a folder with its manifest, {} for a new one."""
-        self.path = path
-        finished = about.get("status") == layout.FINISHED and _is_whole(self.picture, about)
+    def _state(self, path: Path, about: dict[str, Any]) -> int:
+        """What a folder of this run is good for, UNFINISHED to DONE."""
+        if about.get("status") != layout.FINISHED:
+            return UNFINISHED
+        whole = whole_results(path, about)
+        if self.job.settings.output_format in whole:
+            return DONE
+        return SERVES if whole and find_source(path, about) else LOSSY if whole else DAMAGED
+
+    def _take(self, path: Path, about: dict[str, Any], state: int) -> None:
+        """Take a folder with its manifest, {} for a new one, and its state."""
+        self.path, self.about = path, about
         self.is_new = not about
+        finished = state in (SERVES, DONE)
         self.unfinished = bool(about) and not finished
         self.finished = finished and not self.job.settings.overwrite
 
@@ -112,6 +160,8 @@ class FolderClaim:
                 continue
             if self.is_new:
                 time.sleep(0.1)  # a manifest is about to tell whose folder this is
+            elif self.origin and self.path == self.origin.folder:
+                self._busy.add(self.path)  # it goes on with its own epochs
             else:
                 break
             self._choose()
@@ -159,13 +209,5 @@ def _is_free(path: Path) -> bool:
             any(fnmatch.fnmatch(file.name, pattern) for pattern in layout.LEFTOVERS)
             for file in path.iterdir()
         )
-    except OSError:
-        return False
-
-
-def _is_whole(picture: Path, about: dict[str, Any]) -> bool:
-    """Whether the finished picture is still the one of its manifest."""
-    try:
-        return file_hash(picture) == about.get("result_sha256")
     except OSError:
         return False

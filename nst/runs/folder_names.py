@@ -21,7 +21,7 @@ RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])\s*(\.|$)", re.IGNORE
 
 def folder_name(stems: tuple[str, str]) -> str:
     """The ordinary name of the first run folder for the stems of content and style."""
-    return "__".join(map(_shortened, stems))
+    return "__".join(map(shortened, stems))
 
 
 def spellings(stems: tuple[str, str], output_dir: Path) -> list[str]:
@@ -47,7 +47,8 @@ def _portable(name: str) -> str:
     return f"_{name}" if RESERVED.match(name) else name
 
 
-def _shortened(stem: str) -> str:
+def shortened(stem: str) -> str:
+    """A stem of at most LONGEST_STEM bytes."""
     return _cut(stem, LONGEST_STEM) or "picture"
 
 

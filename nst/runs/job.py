@@ -9,7 +9,9 @@ import numpy as np
 from nst.engine.optimizers import optimizer_class
 from nst.errors import UsageError
 from nst.pictures.find import find_picture
+from nst.pictures.fit import crop_to_shape, read_fitted
 from nst.pictures.mask_files import MaskFinder
+from nst.pictures.metadata import Metadata, read_metadata
 from nst.pictures.read import Picture, hash_picture, read_picture
 from nst.pictures.write import check_side
 from nst.runs.checks import check_counts, check_settings, is_mixed
@@ -36,6 +38,7 @@ class Job:
     start: the picture of ``--init FILE``, None for its words. content_mask, style_mask: the masks
     as they were read; content_masks, style_masks: (H, W) float32, 0..1, of the size they mask, one
     for each style, or none. visible: likewise, how much of the content is; None for an opaque one.
+    metadata: of the photo, if they are to be kept.
     """
 
     settings: Settings
@@ -47,6 +50,7 @@ class Job:
     content_masks: tuple[np.ndarray, ...] = ()
     style_masks: tuple[np.ndarray, ...] = ()
     visible: np.ndarray | None = None
+    metadata: Metadata | None = None
 
     @property
     def size(self) -> Size:
@@ -102,6 +106,7 @@ def hash_job(settings: Settings) -> Job:
         start=next(iter(pictures["start"]), None),
         content_mask=pictures["content_mask"],
         style_mask=pictures["style_mask"],
+        metadata=_metadata(settings, pictures["content"]),
     )
 
 
@@ -114,19 +119,23 @@ def read_job(settings: Settings) -> Job:
     paths = _find(settings)
     content = None
     if paths["content"]:
-        content = read_picture(paths["content"][0], settings.long_side)
+        content = read_fitted(paths["content"][0], settings)
     size = picture_size(settings, content)
     check_side(settings.output_format, size)
     style_side = style_long_side(settings, size)
     styles = tuple(read_picture(path, style_side, settings.style_scale) for path in paths["style"])
     start = read_picture(paths["start"][0], max(size)) if paths["start"] else None
     names = [style.path.name for style in styles]
+    cropped = settings.exact_size is not None and settings.fit == "crop"
+    if start and cropped:
+        start = crop_to_shape(start, size)
     content_mask, content_masks = read_masks(
         "content_mask",
         paths["content_mask"],
         [(content, size)] * len(styles),
         names,
         settings.named_regions,
+        cropped,
     )
     style_mask, style_masks = read_masks(
         "style_mask",
@@ -141,6 +150,7 @@ def read_job(settings: Settings) -> Job:
             check_regions(content, visible, content_masks)
         if settings.beta:
             styles, style_masks = with_transparency(styles, style_masks)
+    metadata = _metadata(settings, (content,) if content else ())
     return Job(
         settings,
         content,
@@ -151,7 +161,13 @@ def read_job(settings: Settings) -> Job:
         content_masks,
         style_masks,
         visible,
+        metadata,
     )
+
+
+def _metadata(settings: Settings, contents: Sequence[Picture]) -> Metadata | None:
+    """The metadata that the result is to have: of the photo, if they are to be kept."""
+    return read_metadata(contents[0].path) if settings.keep_metadata and contents else None
 
 
 def picture_size(settings: Settings, content: Picture | None) -> Size:
@@ -205,6 +221,7 @@ def describe_job(job: Job) -> list[str]:
         lines.append(f"Style     {_described(style)}{weight}{note}")
     if not job.styles:
         lines.append("Style     none, as beta is 0: the content is reconstructed")
+    lines += [f"Metadata  {line}" for line in _metadata_remarks(job)]
     lines += [f"Mask      {_described(mask)}" for mask in job.content_mask + job.style_mask]
     changed = settings.changed()
     optimizer = optimizer_class(settings.optimizer)
@@ -223,12 +240,20 @@ def describe_job(job: Job) -> list[str]:
 
 def job_remarks(job: Job) -> list[str]:
     """Lines for the user: what had to be guessed or left out of the pictures of a job."""
-    return [
+    lines = [
         f"{picture.path}: {note}"
         for pictures in job.pictures.values()
         for picture in pictures
         for note in picture.notes
     ]
+    return lines + _metadata_remarks(job)
+
+
+def _metadata_remarks(job: Job) -> list[str]:
+    """Lines for the user: which metadata are kept."""
+    if job.content and job.metadata:
+        return [f"{job.content.path}: {note}" for note in job.metadata.notes]
+    return []
 
 
 def _described(picture: Picture) -> str:
@@ -269,6 +294,7 @@ def find_masks(
     settings: Settings, finder: MaskFinder, content: Path | None, styles: Sequence[Path]
 ) -> dict[str, list[Path]]:
     """The files of the masks of one picture, by setting; raises PictureError.
+
 
     None without a style cost, where they have no effect.
     """

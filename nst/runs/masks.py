@@ -20,11 +20,13 @@ def read_masks(
     masked: Sequence[tuple[Picture | None, Size]],
     styles: Sequence[str],
     named: Named,
+    cropped: bool = False,
 ) -> tuple[tuple[Picture, ...], Masks]:
     """Read the masks of a setting, one for each style; raises PictureError.
 
     paths: one for each style, or one label picture. masked: the picture that each masks, None for
-    a texture, and its size. styles: their names. named: as of ``region_planes``.
+    a texture, and its size. styles: their names. named: as of ``region_planes``. cropped: the
+    middle of each, as that of the picture is.
     """
     if not paths:
         return (), ()
@@ -33,14 +35,14 @@ def read_masks(
         file = open_mask(paths[0], setting)
         planes, notes = region_planes(file, styles, named)
         for plane, (picture, size) in zip(planes, masked):
-            mask, more = fit_plane(plane, file, picture, size)
+            mask, more = fit_plane(plane, file, picture, size, cropped)
             masks.append(mask)
             notes += more
         return (file.noted(notes, masked[0][1]),), tuple(masks)
     for path, (picture, size) in zip(paths, masked):
         file = open_mask(path, setting)
         plane, notes = mask_plane(file)
-        mask, more = fit_plane(plane, file, picture, size)
+        mask, more = fit_plane(plane, file, picture, size, cropped)
         masks.append(mask)
         pictures.append(file.noted([*notes, *more], size))
     return tuple(pictures), tuple(masks)

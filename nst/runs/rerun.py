@@ -10,7 +10,7 @@ from nst.command_line import OF_ONE_COMMAND, SETTING_OF
 from nst.errors import PictureError, UsageError
 from nst.files import file_hash
 from nst.layout import MANIFEST, read_manifest
-from nst.runs.earlier import completed_settings
+from nst.runs.earlier import completed_settings, unknown_settings
 from nst.settings import OUTPUT, Settings
 
 if TYPE_CHECKING:  # it imports NumPy
@@ -37,7 +37,9 @@ class EarlierRun:
         """Its settings, but for those that are ``given`` beside it; raises UsageError."""
         if "preset" in given:
             raise UsageError("preset: --from_run has settings of its own; leave out one of them")
-        recorded = {name: self.recorded[name] for name in self.recorded if name not in _idle(given)}
+        recorded = {
+            name: self.recorded[name] for name in self.recorded if name not in self._idle(given)
+        }
         return Settings(**{**recorded, **given})
 
     def check(self, given: dict[str, Any]) -> None:
@@ -47,7 +49,7 @@ class EarlierRun:
         """
         from nst.pictures.find import find_picture  # late, as it imports NumPy
 
-        for setting in set(self.hashes) - set(given) - _idle(given):
+        for setting in set(self.hashes) - set(given) - self._idle(given):
             for path, sha256 in self.hashes[setting]:
                 if file_hash(find_picture(str(path), setting)) != sha256:
                     raise PictureError(
@@ -55,16 +57,16 @@ class EarlierRun:
                         f"differs); put that back, or give another with --{setting}"
                     )
 
+    def _idle(self, given: dict[str, Any]) -> set[str]:
+        """Its settings that have no meaning with those that are given."""
+        alpha = given.get("alpha", self.recorded.get("alpha"))
+        is_texture = isinstance(given.get("image_size"), tuple) and not float(alpha or 0)
+        return {"content_image_filename", "init"} if is_texture else set()
+
     def unchanged(self, given: Iterable[str]) -> bool:
         """Whether with the settings ``given`` beside its own the picture is to be the same."""
         groups = {spec.name: spec.metadata["group"] for spec in fields(Settings)}
         return all(groups[name] == OUTPUT or name in OF_ONE_COMMAND for name in given)
-
-
-def _idle(given: dict[str, Any]) -> set[str]:
-    """Settings of the earlier run that have no meaning with those that are given."""
-    is_texture = isinstance(given.get("image_size"), tuple)  # without a content to start from
-    return {"content_image_filename", "init"} if is_texture else set()
 
 
 def read_run(name: str) -> EarlierRun:
@@ -85,6 +87,11 @@ def read_run(name: str) -> EarlierRun:
             for setting, value in completed_settings(manifest).items()
             if setting not in OF_ONE_COMMAND
         }
+        if unknown := unknown_settings(manifest):
+            raise UsageError(
+                f"from_run: {path}: is of a newer version, with settings that this one does not "
+                f"know ({', '.join(unknown)}); use that version"
+            )
         evaluation = None
         if manifest.get("evaluation") is not None:
             evaluation = Evaluation.from_json(manifest["evaluation"])

@@ -309,8 +309,8 @@ def run_job(
 ) -> RunFolder:
     """Make the picture of ``job`` in its run folder, and return the folder.
 
-    A run that is finished already is left as it is, an unfinished one is resumed where it was saved
-    last; ``dry_run`` makes nothing.
+    Of a run that is finished already only what is missing is made, without painting; an unfinished
+    one is resumed where it was saved last; ``dry_run`` makes nothing.
 
     say: gets lines for the user. on_start: gets the folder when it is first written in. on_step:
     gets every Step. brief: say only the remarks on its pictures. earlier: evaluation of an earlier
@@ -320,9 +320,8 @@ def run_job(
     folder = RunFolder(job, session.file)
     if folder.finished:
         if not job.settings.dry_run:
-            folder.tidy()
-            if folder.add_animation():
-                say(f"{folder.path}: its animation is made of the frames that are there.")
+            for line in folder.add_wanted():
+                say(line)
         return folder
     forecast = forecast_run(job, session, earlier)  # refuses before anything is made
     lines = job_remarks(job)
@@ -333,6 +332,8 @@ def run_job(
     for line in lines:
         say(line)
     if job.settings.dry_run:
+        if folder.outlook:
+            say(folder.outlook)
         return folder
     try:
         if not folder.claim():
@@ -356,7 +357,8 @@ def run_job(
         steps = run_steps(job, session, forecast, position)
         del position  # free its memory once the run has moved on
         _record_steps(folder, steps, on_step, on_forecast)
-        folder.finish()
+        for line in folder.finish():
+            say(line)
     except BaseException as error:
         if line := folder.stop(error):
             say(line)

@@ -5,7 +5,6 @@ import itertools
 import os
 import pickle
 import stat
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from nst import ROOT
 from nst.errors import WeightsError
 from nst.files import file_hash
+from nst.silence import silent_warnings
 from nst.vgg.download import DownloadError, download
 from nst.vgg.layers import NETWORKS, convolutions
 from nst.vgg.readers import Layers, read_codebooks, read_keras, read_matconvnet, read_onnx
@@ -170,8 +170,7 @@ def load(file: WeightsFile) -> Weights:
             "give another file with --model_path"
         )
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about invalid numbers, which _network refuses
+        with silent_warnings:  # about invalid numbers, which _network refuses
             mean, layers = read(file.path)
         return Weights(_network(mean, layers), file, mean, layers)
     except (MemoryError, WeightsError):

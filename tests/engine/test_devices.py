@@ -15,7 +15,7 @@ from nst.engine import devices, precision
 from nst.engine.devices import CPU, Device, find_device, is_out_of_memory
 from nst.engine.memory import Memory
 from nst.errors import UsageError
-from nst.runs.session import open_session
+from nst.runs.session import close_session
 from nst.settings import Settings
 
 MODELS = ["Card A", "Card B"]
@@ -237,7 +237,7 @@ def test_all_of_a_run_is_computed_on_the_device(pair, tmp_path, made_once):
 def card(monkeypatch, memory, model="Made up"):
     """Let the command line find a GPU with this memory, which computes as the processor does."""
     device = Device("CPU:0", "GPU:0", model, lambda: memory)
-    open_session.cache_clear()  # which may hold another card of this name
+    close_session()  # which may hold another card of this name
     with monkeypatch.context() as patch:
         patch.setattr(devices, "find_device", lambda *_, **__: device)
         yield

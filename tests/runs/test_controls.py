@@ -98,7 +98,6 @@ def test_a_texture_needs_no_content(nst, painting):
 @pytest.mark.parametrize(
     ("wrong", "word"),
     [
-        (("--image_size", "30x20"), "--alpha 0"),
         (("--image_size", "30x20", "--alpha", 0, "--init", "content"), "--init"),
         (("--image_size", "30x20", "--alpha", 0, "--preserve_colors", "match"), "preserve_colors"),
         (("--image_size", "30x"), "WIDTHxHEIGHT, not '30x'"),

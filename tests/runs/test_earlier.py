@@ -5,9 +5,13 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from helpers import QUICK, interrupted, pixels, same_files
-from nst.runs.earlier import SETTINGS, completed
+from nst.runs.earlier import SETTINGS, completed_identity
+from nst.runs.going_on import differences
+from nst.settings import Settings
 
 # What a run of version 0.6 was made with, as this version is told of it.
 EARLIER = ("--network", "vgg16", "--padding", "zeros", "--style_layers")
@@ -61,7 +65,7 @@ def test_an_unfinished_run_of_version_0_6_goes_on_bit_for_bit(
     same_files(tmp_path / "whole", tmp_path / "stopped")
     written = json.loads(path.read_text())
     assert {name: written["settings"][name] for name in NEW} == {**SETTINGS, "network": "vgg16"}
-    assert written["identity"] == completed(without(written["identity"]))
+    assert written["identity"] == completed_identity(without(written["identity"]))
 
 
 def test_a_finished_run_of_version_0_6_is_found_and_made_again(nst, pair, tmp_path, monkeypatch):
@@ -108,12 +112,25 @@ def test_other_paddings_and_losses_are_other_runs(nst, pair, tmp_path):
 
 @pytest.mark.parametrize("recorded", [None, 5, "text", [], ["padding"]])
 def test_what_is_no_record_stays_as_it_is(recorded):
-    assert completed(recorded) is recorded
+    assert completed_identity(recorded) is recorded
 
 
 def test_what_is_recorded_wins():
-    assert completed({"padding": "reflect", "seed": 3}) == {
-        "padding": "reflect",
-        "style_loss": "gram",
-        "seed": 3,
-    }
+    completed = completed_identity({"padding": "reflect", "seed": 3, "print_every": 7})
+    assert completed["padding"] == "reflect"
+    assert completed["seed"] == 3
+    assert completed["style_loss"] == "gram"
+    assert completed.keys() == Settings().identity().keys()
+
+
+@given(st.sets(st.sampled_from(sorted(Settings().identity()))), st.booleans())
+def test_settings_that_an_old_file_lacks_are_those_of_then(missing, newer):
+    """Whatever was added since: only a value other than that of then makes another picture."""
+    then = Settings(**SETTINGS)
+    identity = json.loads(json.dumps(then.identity()))
+    old = {name: value for name, value in identity.items() if name not in missing}
+    assert differences(identity, {**old, "print_every": 3, "output_format": "jpg"}) == set()
+    now = json.loads(json.dumps(Settings().identity()))
+    assert differences(now, old) == {"padding"}
+    if newer:
+        assert differences(identity, {**old, "brush": "oil"}) == {"brush"}

@@ -16,7 +16,7 @@ from PIL import Image
 from helpers import ROOT
 from nst.errors import OutputError
 from nst.files import lock_folder, unlock_folder
-from nst.runs import earlier, folder_claim
+from nst.runs import folder_claim
 from nst.runs.folder_claim import FolderClaim
 from nst.runs.folder_names import RESERVED, existing_folders, first_names, fold, spellings
 from nst.runs.job import hash_job
@@ -43,7 +43,7 @@ def claim(tmp_path):
             output_dir=tmp_path / "out",
             overwrite=overwrite,
         )
-        identity = identity or {"of": str(content), **earlier.SETTINGS}
+        identity = identity or {"of": str(content), **json.loads(json.dumps(Settings().identity()))}
         claimed = FolderClaim(hash_job(settings), identity)
         claimed.claim()
         if claimed.is_new:

@@ -5,7 +5,7 @@ from PIL import Image
 
 from helpers import QUICK
 from nst.engine.stage import Stage
-from nst.runs.session import open_session
+from nst.runs.session import close_session, open_session
 from nst.settings import Settings
 from nst.vgg import weights
 
@@ -30,7 +30,7 @@ def calls(monkeypatch):
 def test_weights_are_read_and_styles_measured_once(nst, photo, tmp_path, calls):
     with Image.open(photo) as image:
         image.rotate(180).save(tmp_path / "other.png")
-    open_session.cache_clear()
+    close_session()
     command = ("--content_image_filename", photo, "other.png", *STYLES, *QUICK)
     assert nst(*command).code == 0
     assert calls.count("load") == 1
@@ -41,7 +41,7 @@ def test_weights_are_read_and_styles_measured_once(nst, photo, tmp_path, calls):
 
 
 def test_a_finished_picture_needs_no_weights(nst, pair, finished, calls):
-    open_session.cache_clear()
+    close_session()
     assert "finished earlier" in nst(*pair, *QUICK).out
     assert calls == []
 

@@ -4,7 +4,7 @@ import importlib.metadata
 
 import pytest
 
-from nst.runs.session import open_session
+from nst.runs.session import close_session
 from nst.vgg import weights
 
 
@@ -25,4 +25,4 @@ def no_packages(models, monkeypatch):
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(importlib.metadata, "files", files)
-    open_session.cache_clear()
+    close_session()

@@ -13,7 +13,7 @@ from weight_files import write_keras, write_mat
 
 from helpers import QUICK, ROOT, pixels
 from nst.errors import WeightsError
-from nst.runs.session import open_session
+from nst.runs.session import close_session
 from nst.vgg import weights
 from nst.vgg.download import DownloadError
 from nst.vgg.layers import NETWORKS
@@ -198,7 +198,7 @@ def test_without_package_and_network_the_command_that_helps_is_named(
 
 def test_what_reads_the_package_is_missing(nst, pair, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
-    open_session.cache_clear()
+    close_session()
     done = nst(*pair, *QUICK, "--network", "vgg16")
     assert_names_the_command(done, "vgg16", tmp_path)
     assert nst(*pair, *QUICK, "--dry_run").code == 0  # VGG-19 does not need it
@@ -210,7 +210,7 @@ def test_a_package_that_holds_other_weights(nst, models, pair, tmp_path, monkeyp
     found = importlib.metadata.PackagePath(name)
     found.dist = importlib.metadata.PathDistribution(tmp_path / "of.dist-info")
     monkeypatch.setattr(importlib.metadata, "files", lambda package: [found])
-    open_session.cache_clear()
+    close_session()
     done = nst(*pair, *QUICK, "--network", word)
     assert_names_the_command(done, word, tmp_path)
     assert "does not hold the weights expected" in done.err
