@@ -20,7 +20,7 @@ import numpy as np
 from nst.vgg.arrays import DamagedError, Layers, NamedArray, Network
 from nst.vgg.conventions import IMAGENET_MEAN
 from nst.vgg.layers import CONVOLUTIONS, convolutions
-from nst.vgg.named_layers import count_text, find_layers
+from nst.vgg.named_layers import find_layers, wrong_count
 
 
 def read_matconvnet(path: Path) -> Network:
@@ -76,7 +76,7 @@ def _simple_layers(net: dict[str, Any]) -> Layers:
         if not named and len(ordered) == sum(counts):
             return dict(zip(convolutions(network), ordered))
     if not named:
-        raise ValueError(count_text(len(ordered)))
+        raise ValueError(wrong_count(len(ordered)))
     return named
 
 

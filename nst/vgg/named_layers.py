@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from nst.text import count_text
 from nst.vgg.arrays import Arrays, Layers, NamedArray
 from nst.vgg.layers import CONVOLUTIONS, convolutions
 
@@ -61,7 +62,7 @@ def _by_name(arrays: Arrays) -> dict[str, dict[str, NamedArray]]:
         if found.setdefault(layer, {}).setdefault(part, array) is not array:
             raise ValueError(f"it holds {layer} twice ({name})")
     if found and len(found) in FEWER:
-        raise ValueError(count_text(len(found)))
+        raise ValueError(wrong_count(len(found)))
     return found
 
 
@@ -147,11 +148,11 @@ def _what_instead(arrays: Arrays, count: int) -> str:
     """Why arrays are no VGG-16 or VGG-19."""
     if not count:
         names = ", ".join(list(arrays)[:3])
-        return f"it names no layers of VGG (it has {len(arrays)} arrays: {names}, ...)"
-    return count_text(count)
+        return f"it names no layers of VGG (it has {count_text(len(arrays), 'array')}: {names})"
+    return wrong_count(count)
 
 
-def count_text(count: int) -> str:
+def wrong_count(count: int) -> str:
     """The reason to refuse another number of convolutions than VGG-16 or VGG-19 have."""
-    counted = f"it holds {count} convolutions{FEWER.get(count, '')}"
+    counted = f"it holds {count_text(count, 'convolution')}{FEWER.get(count, '')}"
     return f"{counted} (VGG-16 has 13, VGG-19 has 16)"

@@ -6,12 +6,14 @@ the sizes of types, then of the named tensors, then of the keys of their storage
 each key in turn, the number of values and the values.
 """
 
+import contextlib
+import errno
 import functools
 import io
 import os
 import pickle
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +28,10 @@ STREAM = pickle.dumps(MAGIC, 2)  # how the older kind of file begins
 
 def read_tensors(path: Path) -> Arrays:
     """The named tensors of a file; raises OSError, and ValueError whatever else is in it."""
-    try:
-        read = _read_zip if zipfile.is_zipfile(path) else _read_stream
+    with _damage_refused():
+        with open(path, "rb") as file:
+            read = _read_zip if file.read(2) == b"PK" else _read_stream
         tensors, storage_values = read(path)
-    except (OSError, MemoryError, ValueError):
-        raise
-    except Exception as error:  # a damaged pickle raises almost anything
-        raise DamagedError(f"it is damaged: {type(error).__name__}") from error
     cached = functools.cache(storage_values)  # many tensors may look at one storage
     arrays = {}
     for name, tensor in flatten(tensors).items():
@@ -40,6 +39,20 @@ def read_tensors(path: Path) -> Arrays:
     if not arrays:
         raise ValueError("it holds no named tensors")
     return arrays
+
+
+@contextlib.contextmanager
+def _damage_refused() -> Iterator[None]:
+    """Turn whatever a damaged pickle or archive raises into DamagedError."""
+    try:
+        yield
+    except (MemoryError, ValueError):
+        raise
+    except Exception as error:
+        # EINVAL: a seek to where a wrong number points.
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise
+        raise DamagedError(f"it is damaged ({type(error).__name__}: {error})") from error
 
 
 def _values(tensor: Tensor, storage_values: Callable[[str], np.ndarray]) -> np.ndarray:
@@ -75,11 +88,8 @@ def _read_zip(path: Path) -> tuple[Any, Callable[[str], np.ndarray]]:
             raise DamagedError("it ends before its last tensor")
 
     def storage_values(key: str) -> np.ndarray:
-        with zipfile.ZipFile(path) as archive:
-            try:
-                return decode(archive.read(f"{folder}data/{key}"), unpickler.storages[key][0])
-            except zipfile.BadZipFile:
-                raise DamagedError(f"storage {key} has a wrong checksum") from None
+        with _damage_refused(), zipfile.ZipFile(path) as archive:
+            return decode(archive.read(f"{folder}data/{key}"), unpickler.storages[key][0])
 
     return tensors, storage_values
 

@@ -24,7 +24,7 @@ DTYPES = {  # of torch.*Storage
     "ByteStorage": "u1",
     "BoolStorage": "?",
 }
-LONGEST = 1_000_000  # bytes of all pickles of a file together; those of a VGG-19 take 6,000
+LONGEST = 300_000  # bytes of all pickles of a file together; those of a VGG-19 take 6,000
 MEMO = 100_000  # largest index under which an object is kept; memory is taken for all below
 TUPLES = 10_000  # in a pickle, at most: deeply nested ones exhaust the stack
 DIMENSIONS = 8  # of a tensor, at most
