@@ -199,11 +199,13 @@ def run_command(command: Command) -> ExitCode:
     from nst.cli.gallery_updater import GalleryUpdater
     from nst.runs import batch as batches
     from nst.runs.job import read_job
+    from nst.vgg import weights
 
     check_earlier_run(command)
     batch = batches.plan_batch(command.settings)
     command.progress.plan(batch)
     job = None if batch.several else read_job(batch.single_settings())
+    weights.check(command.settings.model_path)
     load_tensorflow(command)
     device = find_device(command)
     session = find_weights(command, batch, device)

@@ -22,8 +22,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import nst.engine.tensorflow_alone  # noqa: F401 (before all that import TensorFlow)
 import numpy as np
-import tensorflow as tf
+from nst.engine.tensorflow_alone import tf
 
 from nst.engine import colours, hypercolumns, neighbour_search, precision
 from nst.engine.borders import border_width

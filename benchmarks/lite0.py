@@ -39,11 +39,11 @@ class Lite0:
         """Kernel (h, w, in, out; depthwise h, w, channels, 1) and bias, normalisation included."""
         if convolution not in self._constants:
             gamma, beta, mean, variance = (
-                self._tensors[f"{normalisation}.{part}"]
+                self._tensors[f"{normalisation}.{part}"].read()
                 for part in ("weight", "bias", "running_mean", "running_var")
             )
             factor = gamma / np.sqrt(variance + EPSILON)
-            kernel = self._tensors[f"{convolution}.weight"] * factor[:, None, None, None]
+            kernel = self._tensors[f"{convolution}.weight"].read() * factor[:, None, None, None]
             depthwise = kernel.shape[1] == 1
             order = (2, 3, 0, 1) if depthwise else (2, 3, 1, 0)
             self._constants[convolution] = (
@@ -85,5 +85,5 @@ class Lite0:
         x = tf.constant(self.features(rgb, (last,))[last])[tf.newaxis]
         x = tf.nn.relu6(self._convolve(x, "_conv_head", "_bn1"))
         pooled = tf.reduce_mean(x, (1, 2))
-        logits = tf.matmul(pooled, self._tensors["_fc.weight"], transpose_b=True)
-        return tf.nn.softmax(logits + self._tensors["_fc.bias"])[0].numpy()
+        logits = tf.matmul(pooled, self._tensors["_fc.weight"].read(), transpose_b=True)
+        return tf.nn.softmax(logits + self._tensors["_fc.bias"].read())[0].numpy()

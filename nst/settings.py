@@ -235,8 +235,8 @@ class Settings:
     model_path: str | None = setting(
         None,
         COST,
-        "VGG weights: MatConvNet .mat or Keras .h5; else a file in pretrained-model/, else those "
-        "of an installed package, else Keras' own, downloaded",
+        "VGG weights: PyTorch .pth, .safetensors, Keras .h5 or .keras, MatConvNet .mat; else a file "
+        "in pretrained-model/, else those of an installed package, else Keras' own, downloaded",
         Optional(file_name),
         metavar="FILE",
     )

@@ -118,7 +118,10 @@ def _facts(manifest: dict[str, Any]) -> list[tuple[str, str]]:
             "Work",
             f"{duration_text(seconds)}; {seconds / iterations:.3g} s an iteration",
         ),
-        ("Network", f"{network['name']}, {network['source']}"),
+        (
+            "Network",
+            "; ".join((f"{network['name']}, {network['source']}", *network.get("notes", ()))),
+        ),
         ("SHA-256 of the weights", network["sha256"]),
         ("Precision", manifest["precision"]),
     ]

@@ -19,7 +19,7 @@ try:  # not on Windows, where memory is not measured
 except ImportError:
     resource = None  # type: ignore[assignment]
 
-PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "pillow", "h5py")
+PACKAGES = ("tensorflow", "numpy", "scipy", "pillow")
 
 
 def inputs(job: Job) -> dict[str, list[str]]:

@@ -63,6 +63,7 @@ class RunForecast:
                 "name": session.weights.network,
                 "source": session.file.source,
                 "sha256": session.file.sha256,
+                "notes": list(session.weights.notes),
             },
             "precision": self.precision.dtype.name,
             "size": {"width": job.size[1], "height": job.size[0]},

@@ -89,6 +89,7 @@ class Session:
         memory = self.device.memory() or host_memory()
         return [
             f"Network   {self.weights.network} ({file.source}, SHA-256 {file.sha256[:12]})",
+            *(f"          {note}" for note in self.weights.notes),
             f"Device    {self.device.title}, {memory.describe()}",
             f"Precision {chosen.dtype.name} ({chosen.reason})",
         ]

