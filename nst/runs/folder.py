@@ -106,10 +106,10 @@ class RunFolder:
                     old.unlink()
             if overwrite:
                 shutil.rmtree(self.path / layout.TENSORBOARD, ignore_errors=True)
-            stopped = self._claim.about.get("iterations")
-            for number, frame in layout.frames(self.path).items():  # saved where it was stopped:
-                if not number or (number == stopped and number % self.job.settings.print_every):
-                    frame.unlink()
+            every, stopped = self.job.settings.print_every, self._claim.about.get("iterations")
+            for number, frame in layout.frames(self.path).items():
+                if number == 0 or (number == stopped and number % every):
+                    frame.unlink()  # saved when an earlier process was stopped
             if not self.checkpoint or self._origin_frames:
                 self._checkpoints.remove(unusable)
             for name, frame in self._origin_frames.items():
@@ -265,7 +265,10 @@ class RunFolder:
         self.saved = step.iteration
 
     def finish(self) -> list[str]:
-        """Save the result, and what is made of a finished run; return lines for the user."""
+        """Save the result, the image of the last step, and what is made of a finished run.
+
+        Returns lines for the user.
+        """
         assert self._last is not None  # it was recorded
         settings, lines = self.job.settings, []
         self._end()
@@ -279,8 +282,8 @@ class RunFolder:
             kind = wanted_kind(self.job) or settings.output_format
             if kind != settings.output_format:
                 picture = self._encode(self._last, kind, self.job.metadata)
-            own = FlatCopy.recorded(self._facts)
-            copy = put(Path(settings.output_dir), name, picture, own)
+            before = FlatCopy.recorded(self._facts)
+            copy = put(Path(settings.output_dir), name, picture, before)
             self._facts["output_file"] = copy.to_json()
             lines.append(copy_line(self.job, copy))
         add_animation(self.path, self.picture, settings.animation, settings.epochs, None)
@@ -308,9 +311,10 @@ class RunFolder:
 
     def add_wanted(self) -> list[str]:
         """Make what is asked for of a finished run, without painting; return lines for the user."""
-        if not self._claim.about.get("state_bytes"):
+        found = self._claim.about
+        if not found.get("state_bytes"):
             self.tidy()
-        return add_wanted(self.path, self.job, self._claim.about, self._write)
+        return add_wanted(self.path, self.job, found, self._write)
 
     def tidy(self) -> None:
         """Remove the checkpoint of a finished run, as far as that is possible."""
