@@ -11,16 +11,8 @@ SUFFIXES |= {".tiff": "tif"}
 # Stems of the pictures, and settings of one short word or number.
 FIELDS = (
     *("content", "style", "preset", "epochs", "seed", "image_size", "alpha", "beta", "tv_weight"),
-    *(
-        "style_loss",
-        "style_scale",
-        "network",
-        "optimizer",
-        "learning_rate",
-        "noise_ratio",
-        "scales",
-    ),
-    "preserve_colors",
+    *("style_loss", "style_scale", "network", "optimizer", "learning_rate", "scales"),
+    *("noise_ratio", "preserve_colors"),
 )
 
 

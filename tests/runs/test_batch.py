@@ -347,7 +347,7 @@ NAMES = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size
 def test_any_name_is_found_in_its_folder(tmp_path_factory, name):
     folder = tmp_path_factory.mktemp("names")
     path = folder / f"{name}.png"
-    Image.new("RGB", (3, 2)).save(path)
+    Image.new("RGB", (3, 2)).save(path, "PNG")  # "..png" has no suffix
     if name.startswith("."):
         with pytest.raises(PictureError):
             collect_pictures((str(folder),), "content_image_filename", Path("output"))
