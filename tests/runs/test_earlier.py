@@ -13,12 +13,13 @@ from nst.runs.earlier import SETTINGS, completed
 EARLIER = ("--network", "vgg16", "--padding", "zeros", "--style_layers")
 EARLIER += tuple(f"conv{block}_1:0.2" for block in range(1, 6))
 NEW = ("network", "padding", "style_loss")  # settings since then
+NEWER = ("mask_colors", "transparent")  # and since version 0.8
 COMMAND = (*QUICK, "--epochs", 12, *EARLIER)
 
 
 def without(found):
     """An object of JSON as version 0.6 wrote it."""
-    return {name: value for name, value in found.items() if name not in NEW}
+    return {name: value for name, value in found.items() if name not in NEW + NEWER}
 
 
 def made_earlier(folder):
@@ -60,7 +61,10 @@ def test_an_unfinished_run_of_version_0_6_goes_on_bit_for_bit(
     ]
     same_files(tmp_path / "whole", tmp_path / "stopped")
     written = json.loads(path.read_text())
-    assert {name: written["settings"][name] for name in NEW} == {**SETTINGS, "network": "vgg16"}
+    assert {name: written["settings"][name] for name in NEW + NEWER} == {
+        **SETTINGS,
+        "network": "vgg16",
+    }
     assert written["identity"] == completed(without(written["identity"]))
 
 
@@ -75,7 +79,7 @@ def test_a_finished_run_of_version_0_6_is_found_and_made_again(nst, pair, tmp_pa
     other = tmp_path / "again/photo__painting"
     assert (pixels(folder / "generated_image.png") == pixels(other / "generated_image.png")).all()
     settings = json.loads((other / "run.json").read_text())["settings"]
-    assert {name: settings[name] for name in NEW} == {**SETTINGS, "network": "vgg16"}
+    assert {name: settings[name] for name in NEW + NEWER} == {**SETTINGS, "network": "vgg16"}
     assert settings["style_layers"] == [[f"conv{block}_1", 0.2] for block in range(1, 6)]
 
     options = ("--network", "vgg19", "--padding", "reflect", "--style_loss", "moments")
@@ -113,7 +117,7 @@ def test_what_is_no_record_stays_as_it_is(recorded):
 
 def test_what_is_recorded_wins():
     assert completed({"padding": "reflect", "seed": 3}) == {
+        **SETTINGS,
         "padding": "reflect",
-        "style_loss": "gram",
         "seed": 3,
     }
