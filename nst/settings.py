@@ -235,8 +235,9 @@ class Settings:
     model_path: str | None = setting(
         None,
         COST,
-        "VGG weights: PyTorch .pth, .safetensors, Keras .h5 or .keras, MatConvNet .mat; else a file "
-        "in pretrained-model/, else those of an installed package, else Keras' own, downloaded",
+        "VGG weights: PyTorch .pth, .safetensors, Keras .h5 or .keras, MatConvNet .mat; else a "
+        "file in pretrained-model/, else those of an installed package, else Keras' own, "
+        "downloaded",
         Optional(file_name),
         metavar="FILE",
     )

@@ -266,7 +266,8 @@ class _Scale:
         return memory
 
     def _guide_bytes(self) -> float:
-        return GUIDE_BYTES * len(self.settings.content_mask or ()) * math.prod(self.size)
+        regions = len(self.styles) if self.settings.content_mask else 0
+        return GUIDE_BYTES * regions * math.prod(self.size)
 
     def _target_bytes(self) -> float:
         """Targets of ``neighbours``."""

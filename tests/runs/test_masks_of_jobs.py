@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import QUICK, ROOT, pixels, save_small
+from helpers import QUICK, ROOT, interrupted, pixels, same_files, save_small
 from nst.errors import PictureError, UsageError
 from nst.runs import batch
 from nst.runs.job import job_remarks, read_job
@@ -275,3 +275,17 @@ def test_a_label_picture_with_a_transparent_content(nst, files, painting):
     again = nst("--from_run", f"labels/{names}", "--output_dir", "again")
     assert again.code == 0, again.err
     assert (pixels(files / f"again/{names}/generated_image.png") == one).all()
+
+
+@pytest.mark.slow
+def test_a_run_with_masks_and_transparency_goes_on_bit_for_bit(nst, files, monkeypatch):
+    command = ("--content_image_filename", "sticker.png", "--style_image_filename", "sticker.png",
+               *QUICK, "--content_mask", "labels.png", "--mask_colors", "2")  # fmt: skip
+    save(files / "labels.png", np.pad(np.full((20, 20), 2), ((8, 5), (12, 12))))
+    assert nst(*command, "--output_dir", "whole").code == 0
+    interrupted(nst, monkeypatch, 2, *command, "--output_dir", "stopped")
+    again = nst(*command, "--output_dir", "stopped")
+    assert "going on after iteration 2" in again.err
+    same_files(files / "whole", files / "stopped")
+    other = nst(*command, "--transparent", "ignore", "--output_dir", "stopped")
+    assert "sticker__sticker-2" in other.out
