@@ -8,7 +8,7 @@ import numpy as np
 
 from nst.engine import colours
 from nst.errors import UsageError
-from nst.pictures.masks import LEAST_MEAN
+from nst.pictures.mask_planes import LEAST_MEAN
 from nst.pictures.resize import resize, scaled_size, scaled_style_size
 from nst.settings import Settings
 

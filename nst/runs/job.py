@@ -15,7 +15,7 @@ from nst.pictures.metadata import Metadata, read_metadata
 from nst.pictures.read import Picture, hash_picture, read_picture
 from nst.pictures.write import check_side
 from nst.runs.checks import check_counts, check_settings, is_mixed
-from nst.runs.masks import check_regions, read_masks, visible_part, with_transparency
+from nst.runs.job_masks import check_regions, read_masks, visible_part, with_transparency
 from nst.settings import NEIGHBOURS, START_WORDS, Settings
 
 MASKS = ("content_mask", "style_mask")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nst.errors import PictureError
-from nst.pictures.masks import open_mask, region_planes
+from nst.pictures.mask_planes import open_mask, region_planes
 
 LABELS = np.zeros((64, 96), np.uint8)  # 0 the ground, 1 a bar, 2 a box before it
 LABELS[:, 30:60] = 1

@@ -7,7 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from nst.errors import PictureError
-from nst.pictures.masks import LEAST_MEAN, Named, fit_plane, mask_plane, open_mask, region_planes
+from nst.pictures.mask_planes import (
+    LEAST_MEAN,
+    Named,
+    fit_plane,
+    mask_plane,
+    open_mask,
+    region_planes,
+)
 from nst.pictures.read import Picture
 
 Size = tuple[int, int]  # (height, width) in pixels

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nst.errors import PictureError
-from nst.pictures.masks import fit_plane, mask_plane, open_mask
+from nst.pictures.mask_planes import fit_plane, mask_plane, open_mask
 from nst.pictures.read import read_picture
 from nst.pictures.resize import resize
 
