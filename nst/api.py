@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
+import nst.engine.tensorflow_alone  # noqa: F401 (before all that import TensorFlow)
 from nst.engine.devices import find_device
 from nst.engine.inputs import prepare_inputs
 from nst.engine.objective import Objective
 from nst.engine.step import Step
+from nst.engine.tensorflow_alone import tf
 from nst.engine.tiling import WHOLE, Tiling
 from nst.pages.gallery import is_outdated_by, write_gallery
 from nst.runs import run

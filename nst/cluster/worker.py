@@ -62,7 +62,7 @@ class Worker:
         """
         sys.meta_path.insert(0, Sources(program))
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-        import tensorflow as tf
+        from nst.engine.tensorflow_alone import tf
 
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         import nst_utils
@@ -108,7 +108,7 @@ class Worker:
 
     def tile(self, settings: Any, dtype: str, key: tuple, name: str, arguments: Any) -> Any:
         """Call the function ``name`` of ``TileGraphs.graph(*key)`` with arrays; returns arrays."""
-        import tensorflow as tf
+        from nst.engine.tensorflow_alone import tf
 
         with self._turn, self.session.device.placed():
             graphs = self.session.graphs(settings, tf.dtypes.as_dtype(dtype))
