@@ -22,10 +22,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import nst.engine.tensorflow_alone  # noqa: F401 (before all that import TensorFlow)
 import numpy as np
-from nst.engine.tensorflow_alone import tf
 
+import nst.engine.tensorflow_alone  # noqa: F401 (before all that import TensorFlow)
 from nst.engine import colours, hypercolumns, neighbour_search, precision
 from nst.engine.borders import border_width
 from nst.engine.cost_protocols import MeanCost, Term
@@ -40,6 +39,7 @@ from nst.engine.products import product
 from nst.engine.scales import last_rounds, scale_factors, scale_iterations
 from nst.engine.step import Costs, LazyImage, Position, Step
 from nst.engine.style_costs import MomentsCost, WassersteinCost
+from nst.engine.tensorflow_alone import tf
 from nst.engine.tile_graphs import TileGraphs
 from nst.engine.tiling import WHOLE, Tiling
 from nst.errors import DivergedError, UsageError

@@ -262,3 +262,20 @@ def test_keras_itself_computes_the_same_activations(networks, temple, tmp_path, 
     for layer, activation in zip(layers, expected):
         largest = np.abs(activation).max()
         np.testing.assert_allclose(activations[layer], activation, atol=1e-5 * largest)
+
+
+@pytest.mark.program
+def test_the_backend_of_keras_is_no_matter_to_the_api(tmp_path):
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import nst_utils, tensorflow; print(tensorflow.constant(3).numpy())",
+        ],
+        env=os.environ | {"KERAS_BACKEND": "theano", "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.stdout == "3\n", done.stderr
