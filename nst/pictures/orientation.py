@@ -1,5 +1,6 @@
 """EXIF orientation -> the operation that turns a picture upright."""
 
+import numpy as np
 from PIL import Image
 
 ORIENTATION_TAG = 0x0112
@@ -13,3 +14,12 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
+
+
+def upright(numbers: np.ndarray, orientation: int) -> np.ndarray:
+    """Turn integers (H, W) of at most 31 bits, as ``orientation`` says; not copied if upright."""
+    operation = UPRIGHT.get(orientation)
+    if operation is None:
+        return numbers
+    turned = Image.fromarray(numbers.astype(np.int32)).transpose(operation)
+    return np.asarray(turned).astype(numbers.dtype)

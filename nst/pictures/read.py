@@ -17,10 +17,11 @@ from nst.pictures.convert import deep_png, to_srgb
 from nst.pictures.formats import open_picture, unknown_format
 from nst.pictures.lazy_picture import LazyPicture
 from nst.pictures.levels import low_levels_note
-from nst.pictures.orientation import ORIENTATION_TAG, SIDEWAYS, UPRIGHT
+from nst.pictures.orientation import ORIENTATION_TAG, SIDEWAYS, UPRIGHT, upright
 from nst.pictures.pixel_limits import MAX_PIXELS, MAX_REDUCED_PIXELS, MAX_RLE_PIXELS, MAX_SIDE
 from nst.pictures.png_levels import correct_key
 from nst.pictures.resize import over_white, scaled_size
+from nst.pictures.tiff import TiffPicture
 from nst.silence import silent_stderr, silent_warnings
 
 # Formats that are decoded at a fraction of their size where that is enough.
@@ -119,17 +120,14 @@ def read_numbers(path: Path) -> np.ndarray | None:
         open(path, "rb") as file,
     ):
         image = open_picture(path, file)
-        tags = getattr(image, "tag_v2", {})  # of TIFF
+        if isinstance(image, TiffPicture):
+            return image.numbers()
+        tags = getattr(image, "tag_v2", {})  # of TIFF that Pillow decodes
         white_is_zero = tags.get(PHOTOMETRIC_TAG) == 0
         if image.mode != "P" and (not image.mode.startswith("I") or white_is_zero):
             return None
         image.load()
-        numbers = np.asarray(image)
-        operation = UPRIGHT.get(_orientation(image, []))
-        if operation is None:
-            return numbers
-        turned = Image.fromarray(numbers.astype(np.int32)).transpose(operation)
-        return np.asarray(turned).astype(numbers.dtype)
+        return upright(np.asarray(image), _orientation(image, []))
     return None
 
 

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
+import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from nst.errors import PictureError
 from nst.pictures.jpeg import read_structure
 from nst.pictures.lazy_picture import LazyPicture
-from nst.pictures.orientation import SIDEWAYS, UPRIGHT
+from nst.pictures.orientation import SIDEWAYS, UPRIGHT, upright
 from nst.pictures.pixel_limits import MAX_PIXELS, MAX_SIDE
 from nst.pictures.tiff_samples import Layout, samples_to_image
 
@@ -101,10 +102,10 @@ def open_tiff(path: Path, file: BinaryIO) -> ImageFile.ImageFile | None:
             f"{path}: is a TIFF with compression {_name(page.compression)}, which is not read for "
             "this kind of picture; save it with LZW or without compression"
         )
-    return _TiffPicture(path, file, page, copies)
+    return TiffPicture(path, file, page, copies)
 
 
-class _TiffPicture(LazyPicture):
+class TiffPicture(LazyPicture):
     """A page that tifffile decodes.
 
     copies: reduced ones of a page that is too large.
@@ -140,6 +141,25 @@ class _TiffPicture(LazyPicture):
             self._size = (height, width) if self._orientation in SIDEWAYS else (width, height)
 
     def decode(self) -> Image.Image:
+        image = samples_to_image(self._samples(), _layout(self._page), self.notes)
+        if self._orientation in UPRIGHT:
+            image = image.transpose(UPRIGHT[self._orientation])
+        return image
+
+    def numbers(self) -> np.ndarray | None:
+        """The integers of a palette or deep grey picture, (H, W), upright; None for other kinds."""
+        layout, samples = _layout(self._page), self._samples()
+        deep = layout.kind == "black is zero" and layout.bits > 8
+        if samples.shape[2] != 1 or samples.dtype.kind not in "iu":
+            return None
+        return (
+            upright(samples[:, :, 0], self._orientation)
+            if deep or layout.kind == "palette"
+            else None
+        )
+
+    def _samples(self) -> np.ndarray:
+        """The samples as they are in the file, (H, W, channels)."""
         page = self._page
         _check_memory(self._path, page)
         _check_codestreams(self._path, page)
@@ -153,11 +173,7 @@ class _TiffPicture(LazyPicture):
                 "pip install -r requirements.txt; or save it without compression"
             ) from None
         # (plane, depth 1, H, W, sample) -> (H, W, channel); one of plane and sample is 1
-        samples = samples[:, 0].transpose(1, 2, 0, 3).reshape(*samples.shape[2:4], -1)
-        image = samples_to_image(samples, _layout(page), self.notes)
-        if self._orientation in UPRIGHT:
-            image = image.transpose(UPRIGHT[self._orientation])
-        return image
+        return samples[:, 0].transpose(1, 2, 0, 3).reshape(*samples.shape[2:4], -1)
 
 
 def _first_side(file: BinaryIO) -> int:
