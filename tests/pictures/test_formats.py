@@ -3,13 +3,13 @@
 import io
 import struct
 import sys
-import warnings
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
+from damage import CHANGES, KEPT, read_damaged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, PngImagePlugin
@@ -250,19 +250,8 @@ def test_the_orientation_beside_a_large_text_is_kept(tmp_path):
     st.sampled_from(
         [path.read_bytes() for path in sorted(HEIC.iterdir())] + [png_with(TEXTS["zTXt"])]
     ),
-    st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=8),
-    st.floats(0.02, 1),
+    CHANGES,
+    KEPT,
 )
 def test_damaged_files_are_read_or_refused(tmp_path, seed, changes, kept):
-    data = bytearray(seed)
-    for where, value in changes:
-        data[int(where**3 * len(data))] = value  # boxes more often than pixels
-    path = tmp_path / "damaged"
-    path.write_bytes(data[: max(1, int(kept * len(data)))])
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        try:
-            assert max(read_picture(path, 64).rgb.shape) <= 64
-        except PictureError as error:
-            assert str(path) in str(error)
-            assert "\n" not in str(error)
+    read_damaged(tmp_path, seed, changes, kept)

@@ -3,11 +3,11 @@
 import io
 import struct
 import sys
-import warnings
 
 import numpy as np
 import pytest
 import tifffile
+from damage import CHANGES, KEPT, read_damaged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -245,22 +245,8 @@ def seeds():
 @settings(max_examples=700)
 @given(
     st.sampled_from(seeds()),
-    st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=8),
-    st.floats(0.02, 1),
+    CHANGES,
+    KEPT,
 )
 def test_damaged_files_are_read_or_refused(tmp_path, seed, changes, kept):
-    data = bytearray(seed)
-    for where, value in changes:
-        data[int(where**3 * len(data))] = value  # tags more often than pixels
-    path = tmp_path / "damaged"
-    path.write_bytes(data[: max(1, int(kept * len(data)))])
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        try:
-            picture = read_picture(path, 64)
-        except PictureError as error:
-            assert str(path) in str(error)
-            assert "\n" not in str(error)
-        else:
-            assert picture.rgb.ndim == 3
-            assert max(picture.rgb.shape) <= 64
+    read_damaged(tmp_path, seed, changes, kept)
