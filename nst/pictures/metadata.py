@@ -5,17 +5,18 @@ photo - sizes, orientation, thumbnails, colour space, notes of the maker with th
 left out or set anew.
 """
 
+import contextlib
 import io
 import re
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from xml.etree import ElementTree
 
-from PIL import TiffImagePlugin
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
-from nst.pictures.formats import open_picture
+from nst.pictures.formats import FORMATS, open_picture
 from nst.silence import silent_stderr, silent_warnings
 
 EXIF_IFD, GPS_IFD = 0x8769, 0x8825  # tags that lead to other directories
@@ -68,6 +69,14 @@ class Metadata:
     notes: tuple[str, ...] = ()
 
 
+def _open(path: Path, file: BinaryIO) -> Image.Image:
+    """A picture with its metadata: by Pillow, whoever decodes its pixels, or else by its reader."""
+    with contextlib.suppress(UnidentifiedImageError):
+        return Image.open(file, formats=FORMATS)
+    file.seek(0)
+    return open_picture(path, file, whole=False)
+
+
 def read_metadata(path: Path) -> Metadata:
     """The metadata of a picture file that describe the photo; what is damaged is left out."""
     tags, exif, gps, xmp, iptc = {}, {}, {}, b"", b""
@@ -75,7 +84,7 @@ def read_metadata(path: Path) -> Metadata:
     # Damaged metadata raise almost anything.
     try:
         with silent_warnings, silent_stderr(), open(path, "rb") as file:
-            image = open_picture(path, file, whole=False)
+            image = _open(path, file)
             found = image.getexif()
             tags = _kept(found, lambda tag: tag in DESCRIPTIVE)
             exif = _kept(found.get_ifd(EXIF_IFD), lambda tag: tag not in OF_THE_FILE)

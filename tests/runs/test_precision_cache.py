@@ -10,7 +10,7 @@ import tensorflow as tf
 from helpers import QUICK
 from nst.engine import precision
 from nst.runs import precision_cache
-from nst.runs.session import Session, open_session
+from nst.runs.session import Session
 from nst.vgg import weights
 
 
@@ -55,7 +55,7 @@ def test_each_set_of_dtypes_has_its_own_trial(trials, tmp_path):
 
 def test_the_command_line_makes_no_second_trial(trials, nst, pair):
     for _ in range(2):
-        open_session.cache_clear()
+        close_session()
         assert nst(*pair, *QUICK, "--precision", "auto", "--overwrite").code == 0
     assert trials == [["float32", "bfloat16"]]
 
