@@ -10,7 +10,7 @@ import tensorflow as tf
 from helpers import QUICK
 from nst.engine import precision
 from nst.runs import precision_cache
-from nst.runs.session import Session
+from nst.runs.session import Session, close_session
 from nst.vgg import weights
 
 
