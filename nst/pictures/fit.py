@@ -86,8 +86,16 @@ def crop_to_shape(picture: Picture, size: tuple[int, int]) -> Picture:
 
     Of a mask in the shape of a photo, it is the part that is left of the photo.
     """
-    factor = min(own / side for own, side in zip(picture.rgb.shape, size))
-    return crop(picture, scaled_size(size, factor))
+    return crop(picture, _largest_of_shape(picture.rgb, size))
+
+
+def middle_of_shape(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Likewise of an array (H, W)."""
+    return _middle(plane, _largest_of_shape(plane, size))
+
+
+def _largest_of_shape(array: np.ndarray, size: tuple[int, int]) -> tuple[int, int]:
+    return scaled_size(size, min(own / side for own, side in zip(array.shape, size)))
 
 
 def _middle(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:

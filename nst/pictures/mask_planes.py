@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from nst.errors import PictureError
+from nst.pictures.fit import middle_of_shape
 from nst.pictures.labels import (
     VOID,
     Labels,
@@ -16,15 +17,9 @@ from nst.pictures.labels import (
     find_labels,
     named_regions,
 )
-from nst.pictures.read import (
-    SIDEWAYS,
-    UPRIGHT,
-    Picture,
-    read_numbers,
-    read_picture,
-    size_as_read,
-)
-from nst.pictures.resize import resize, scaled_size
+from nst.pictures.orientation import SIDEWAYS, UPRIGHT
+from nst.pictures.read import Picture, read_numbers, read_picture, size_as_read
+from nst.pictures.resize import resize
 
 LEAST_MEAN = 1e-3  # of a mask: in one that is black nothing can be measured
 LEAST_LEVEL = 26  # of 255, the brightest of a mask: darker ones are no shades but numbers
@@ -271,10 +266,7 @@ def fit_plane(
         (columns, rows), (wide, high) = image.size, wanted
         notes.append(f"it was stretched from the shape {columns} x {rows} to {wide} x {high}")
     if cropped:
-        factor = min(image.width / width, image.height / height)
-        columns, rows = scaled_size((width, height), factor)
-        left, top = (image.width - columns) // 2, (image.height - rows) // 2
-        image = image.crop((left, top, left + columns, top + rows))
+        image = Image.fromarray(middle_of_shape(np.asarray(image), size))
     used = size_as_read(image.size, max(size))
     if image.size != used:
         image = image.resize(used, Image.Resampling.LANCZOS, reducing_gap=3.0)
