@@ -23,6 +23,9 @@ ROOT = Path(__file__).resolve().parent.parent
 QUICK = ("--image_size", 48, "--epochs", 4, "--print_every", 2, "--precision", "float32")
 
 
+SCHEMA = json.loads((ROOT / "nst/runs/run.schema.json").read_text())
+
+
 class Outcome:
     """What a call of the command line did."""
 
@@ -48,6 +51,15 @@ class Visit:
 
     def text(self, selector: str) -> str:
         return self.page.inner_text(selector)
+
+
+def run_json(folder: Path) -> dict[str, Any]:
+    """The ``run.json`` of a folder, which is as its schema says."""
+    import jsonschema  # late: few tests need it
+
+    found = json.loads((folder / "run.json").read_text())
+    jsonschema.validate(found, SCHEMA, jsonschema.Draft202012Validator)
+    return found
 
 
 def pixels(path: Path) -> np.ndarray:

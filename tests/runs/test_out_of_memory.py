@@ -5,18 +5,16 @@ import json
 import os
 import signal
 
-import jsonschema
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import nst_utils
-from helpers import QUICK, ROOT, interrupted, pixels, same_files
+from helpers import QUICK, interrupted, pixels, run_json, same_files
 from nst.engine.objective import Objective
 from nst.engine.tiling import WHOLE
 from nst.errors import ExitCode
 
-SCHEMA = json.loads((ROOT / "nst/runs/run.schema.json").read_text())
 EXHAUSTED = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor", {})
 ERRORS = [
     EXHAUSTED,
@@ -82,8 +80,7 @@ def assert_whole(folder, outcome, shortages, shape=(32, 48, 3)):
     """Assert that a run is finished, and tells where memory ran out; return its manifest."""
     assert outcome.code == 0, outcome.err
     assert outcome.err.count("ran out on CPU") == len(shortages)
-    found = json.loads((folder / "run.json").read_text())
-    jsonschema.validate(found, SCHEMA, jsonschema.Draft202012Validator)
+    found = run_json(folder)
     assert found["status"] == "finished"
     assert found["out_of_memory_after"] == shortages
     assert found["evaluation"]["plans"][-1]["cuts"] != [[None, None]]

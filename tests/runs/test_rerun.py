@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from helpers import QUICK, ROOT
+from helpers import QUICK, ROOT, SCHEMA, run_json
 from nst.cli.parser import COMMAND_OPTIONS, build_parser
 from nst.command_line import command_line
 from nst.parsers import authors_weight
@@ -23,14 +23,7 @@ from nst.presets import PRESETS
 from nst.runs.job import hash_job
 from nst.settings import STYLE_LOSSES, Settings
 
-SCHEMA = json.loads((ROOT / "nst/runs/run.schema.json").read_text())
 RESULT = "generated_image.png"
-
-
-def manifest(folder):
-    found = json.loads((folder / "run.json").read_text())
-    jsonschema.validate(found, SCHEMA, jsonschema.Draft202012Validator)
-    return found
 
 
 def edited(folder, **changes):
@@ -66,7 +59,7 @@ def test_the_schema_knows_every_setting():
 def test_a_run_is_made_again_bit_for_bit_in_another_folder(nst, pair, tmp_path, options):
     assert nst(*pair, *QUICK, *options).code == 0
     folder = tmp_path / "output/photo__painting"
-    found = manifest(folder)
+    found = run_json(folder)
     again = nst("--from_run", folder / "run.json", "--output_dir", "again")
     assert again.code == 0, again.err
     kind = found["settings"]["output_format"]
@@ -74,7 +67,7 @@ def test_a_run_is_made_again_bit_for_bit_in_another_folder(nst, pair, tmp_path, 
         tmp_path / name / f"photo__painting/generated_image.{kind}" for name in ("output", "again")
     )
     assert one.read_bytes() == other.read_bytes()
-    of_again = manifest(tmp_path / "again/photo__painting")
+    of_again = run_json(tmp_path / "again/photo__painting")
     assert of_again["identity"] == found["identity"]
     assert of_again["evaluation"] == found["evaluation"]
     assert "finished earlier" in nst("--from_run", folder).out  # in place there is nothing to do
@@ -92,7 +85,7 @@ def test_textures_and_mixed_regions_are_made_again(nst, pair, photo, tmp_path):
     ):
         assert nst(*command).code == 0
         folder = tmp_path / "output" / name
-        manifest(folder)
+        run_json(folder)
         assert nst("--from_run", folder, "--output_dir", "again").code == 0
         assert (folder / RESULT).read_bytes() == (tmp_path / "again" / name / RESULT).read_bytes()
 
@@ -108,7 +101,7 @@ def test_the_command_of_a_report_makes_the_picture_again_anywhere(
     done = nst("--content_image_filename", photo, *pair[2:], *QUICK, *options)
     assert done.code == 0
     folder = tmp_path / "output/photo of me__painting"
-    recorded = Settings(**manifest(folder)["settings"])
+    recorded = Settings(**run_json(folder)["settings"])
     files = {role: [p.path for p in ps] for role, ps in hash_job(recorded).pictures.items()}
     command = command_line(recorded, files)
     assert command in html.unescape((folder / "report.html").read_text())

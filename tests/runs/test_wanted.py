@@ -1,9 +1,7 @@
 """What is asked for of a finished run, made without painting; copies in the output folder."""
 
-import json
 import shutil
 
-import jsonschema
 import numpy as np
 import pytest
 import tifffile
@@ -11,20 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from helpers import QUICK, ROOT, pixels
+from helpers import QUICK, pixels, run_json
 from nst.errors import UsageError
 from nst.output_names import FIELDS, fill_in, name_format
 from nst.runs.flat_copy import FlatCopy, put
 from nst.settings import Settings
 
-SCHEMA = json.loads((ROOT / "nst/runs/run.schema.json").read_text())
 RESULT = "generated_image"
-
-
-def run_json(folder):
-    found = json.loads((folder / "run.json").read_text())
-    jsonschema.validate(found, SCHEMA, jsonschema.Draft202012Validator)
-    return found
 
 
 def files(folder):
