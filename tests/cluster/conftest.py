@@ -1,22 +1,27 @@
 """A real Ray cluster for the tests of this folder."""
 
+import os
+
 import pytest
+
+# Of a node: as many as this process computes with on a machine of two, for sums of as many threads.
+PROCESSORS = min(2, os.cpu_count() or 1)
 
 
 class TwoNodes:
-    """A cluster of two nodes with a processor each; the first is the head."""
+    """A cluster of two nodes with PROCESSORS each; the first is the head."""
 
     def __init__(self) -> None:
         from ray.cluster_utils import Cluster
 
-        self._cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+        self._cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": PROCESSORS})
         self._second = None
         self.address = self._cluster.address
 
     def complete(self) -> None:
         """Start the second node if it is not there."""
         if self._second is None:
-            self._second = self._cluster.add_node(num_cpus=1)
+            self._second = self._cluster.add_node(num_cpus=PROCESSORS)
 
     def lose_second(self) -> None:
         """Kill the second node."""

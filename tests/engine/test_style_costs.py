@@ -193,9 +193,12 @@ def test_tiles_give_the_whole(vgg19, temple, harbour, start, loss, tiling, paddi
     settings = Settings(style_loss=loss, padding=padding)
     whole, gradient = build_objective(temple, harbour, vgg19, settings)(start)
     tiled, other = build_objective(temple, harbour, vgg19, settings, tiling=tiling)(start)
-    np.testing.assert_allclose(tiled[:4], whole[:4], rtol=2e-5)
-    np.testing.assert_allclose(tiled.layers, whole.layers, rtol=2e-5)
-    assert np.linalg.norm(other - gradient) <= 2e-5 * np.linalg.norm(gradient)
+    # Roots of covariances near 0 enlarge the rounding of their sums, of which each processor has its
+    # own.
+    rtol = 1e-4 if loss == "wasserstein" else 2e-5
+    np.testing.assert_allclose(tiled[:4], whole[:4], rtol=rtol)
+    np.testing.assert_allclose(tiled.layers, whole.layers, rtol=rtol)
+    assert np.linalg.norm(other - gradient) <= rtol * np.linalg.norm(gradient)
 
 
 @pytest.mark.parametrize("loss", NEW)
