@@ -27,6 +27,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=300, help="iterations of L-BFGS each")
     parser.add_argument("--content", default="temple.jpg", help="content picture")
     parser.add_argument("--style", default="starlit_harbour.jpg", help="style picture")
+    parser.add_argument("--layers", type=int, default=5, help="how many of each row")
     parser.add_argument("--output", default="figure1.png", help="the sheet")
     options = parser.parse_args()
     nst_utils.make_deterministic()
@@ -36,13 +37,13 @@ def main() -> None:
     )
     common = {"optimizer": "lbfgs", "init": "noise", "epochs": options.epochs}
     rows = [[("style", style)], [("content", content)]]
-    for number, layer in enumerate(STYLE_LAYERS, 1):
+    for number, layer in enumerate(STYLE_LAYERS[: options.layers], 1):
         settings = Settings(alpha=0, style_layers=STYLE_LAYERS[:number], **common)
         name = layer if number == 1 else f"{STYLE_LAYERS[0]} .. {layer}"
         step = last(nst_utils.transfer_style(content, style, network, settings))
         rows[0].append((name, step.picture))
         print(f"style {name}: J {step.costs.total:.2e} in {step.seconds:.0f} s", flush=True)
-    for layer in CONTENT_LAYERS:
+    for layer in CONTENT_LAYERS[: options.layers]:
         settings = Settings(beta=0, content_layers=layer, **common)
         step = last(nst_utils.transfer_style(content, [], network, settings))
         rows[1].append((layer, step.picture))

@@ -150,7 +150,11 @@ def parsed(name, value):
 @pytest.mark.parametrize(
     ("script", "arguments", "made"),
     [
-        ("figure1.py", ["--image_size", "40", "--epochs", "3", "--output"], "sheet.png"),
+        (
+            "figure1.py",
+            ["--image_size", "40", "--epochs", "3", "--layers", "2", "--output"],
+            "sheet.png",
+        ),
         ("gallery.py", [*TINY, "--presets", "fast", "--output"], "sheet.png"),
         (
             "time_to_cost.py",

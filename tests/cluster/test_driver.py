@@ -6,11 +6,12 @@ import json
 import pytest
 from PIL import Image
 
-from helpers import events, on_step, same_files
+from helpers import SHALLOW, events, on_step, same_files
 
 pytest.importorskip("ray")
 pytestmark = pytest.mark.slow
-SMALL = ("--image_size", 64, "--print_every", 5, "--precision", "float32", "--optimizer", "lbfgs")
+SMALL = ("--image_size", 64, "--print_every", 5, "--precision", "float32", *SHALLOW)
+SMALL = (*SMALL, "--optimizer", "lbfgs")
 STYLES = ("--style_image_filename", "woodcut_wave.jpg", "mosaic_sun.jpg")
 
 

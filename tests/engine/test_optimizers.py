@@ -1,5 +1,6 @@
 """L-BFGS against SciPy's on standard functions, within bounds; what optimizers promise."""
 
+import functools
 import math
 import pickle
 
@@ -21,14 +22,22 @@ from nst.settings import OPTIMIZERS, Settings
 from nst_utils import build_graphs, transfer_style
 
 
+@functools.cache
+def graph_of_step(optimizer):
+    """The step of an optimizer as a graph, in which the program runs it."""
+    return tf.function(optimizer.step, autograph=False)
+
+
 def run(optimizer, function, start, evaluations):
     """Minimise; return the images taken, their costs, and every trial."""
     state, image = optimizer.init(start), start
+    step = graph_of_step(optimizer)
     taken, trials = [], []
     for _ in range(evaluations):
         trials.append(image)
         cost, gradient = function(image)
-        following, state = optimizer.step(image, cost, gradient, state)
+        arguments = tf.constant(image), tf.constant(cost, tf.float64), tf.constant(gradient)
+        following, state = step(*arguments, state)
         if state.accepted:
             taken.append((cost, image))
         image = following.numpy()
@@ -91,8 +100,8 @@ def test_lbfgs_finds_what_scipys_finds(function, start, bounds):
 @settings(max_examples=50)
 @given(
     seed=st.integers(0, 2**31),
-    rows=st.integers(1, 9),
-    memory=st.integers(1, 20),
+    rows=st.sampled_from([1, 4, 9]),  # each is another graph
+    memory=st.sampled_from([1, 6, 20]),
     steep=st.floats(0, 4),
 )
 def test_lbfgs_goes_down_within_bounds_to_where_nothing_can_move(seed, rows, memory, steep):
