@@ -12,7 +12,7 @@ diagonal, g the newest s^T y / y^T y.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
@@ -27,6 +27,7 @@ LEAST_CURVATURE = 1e-6  # smallest cosine between the two arrays of a pair that 
 SPARE = 1
 SUMMED = 1 << 16  # values whose products are summed in float32
 GATHERED = 1 << 18  # fixed pixels whose part in the products is measured at once
+COMBINED = 1 << 18  # values of a direction that are computed at once
 
 Pair = tuple[np.ndarray, np.ndarray]
 
@@ -89,7 +90,15 @@ class Curvature(NamedTuple):
         remembered: int,
         products: np.ndarray | None,
     ) -> Curvature:
-        """Pairs that were saved, the oldest first; products: of ``saved_products``, if saved."""
+        """Pairs that were saved, the oldest first; products: of ``saved_products``, if saved.
+
+        If there are more than ``memory``, as earlier versions kept of large pictures, the newest
+        are loaded.
+        """
+        slots = memory + SPARE
+        pairs = pairs[max(0, len(pairs) - memory) :]
+        if products is not None and products.shape[1] != slots:
+            products = None
         curvature = cls.empty(memory, values)
         first = remembered - len(pairs)
         curvature = curvature._replace(remembered=tf.constant(first, tf.int64))
@@ -98,7 +107,7 @@ class Curvature(NamedTuple):
             curvature = curvature._replace(moved=zeros[0], change=zeros[1])
         for number in range(len(pairs)):
             moved, change = map(tf.constant, pairs[number])
-            curvature = curvature._write(moved, change)
+            curvature = curvature._write(lambda moved=moved: moved, lambda change=change: change)
             if products is None:
                 row = tf.reshape(change, (1, -1))
                 line = tf.reshape(moved, (1, -1))
@@ -107,7 +116,6 @@ class Curvature(NamedTuple):
         curvature = curvature._replace(kept=tf.constant(len(pairs)))
         if products is None:
             return curvature
-        slots = memory + SPARE
         parts = products[:slots], products[slots:-1], products[-1]
         return curvature._replace(products=Products(*map(tf.constant, parts)))
 
@@ -135,18 +143,26 @@ class Curvature(NamedTuple):
         return tf.shape(self.moved)[0]
 
     def add(
-        self, moved: tf.Tensor, change: tf.Tensor, gradient: tf.Tensor, free: tf.Tensor
+        self,
+        images: tuple[tf.Tensor, tf.Tensor],
+        gradients: tuple[tf.Tensor, tf.Tensor],
+        free: tf.Tensor,
     ) -> tuple[Curvature, tf.Tensor, tf.Tensor]:
-        """Add a pair; return the new pairs, and H times a gradient, among the free pixels.
+        """Add the pair of two images and their gradients, the newer first, and find a direction.
 
-        gradient: 0 but where ``free``, a bool for each value of the image. The third is whether
-        there is any curvature there; if not, H is 1. A pair that does not curve upwards by more
-        than rounding is not kept, and not used where it does not so among the free pixels.
+        Returns the new pairs, -H times the newer gradient among the values that are ``free`` (bool,
+        of the shape of an image) and 0 elsewhere, and whether there is any curvature among them; if
+        not, H is 1. A pair that does not curve upwards by more than rounding is not kept, and not
+        used where it does not so among the free values.
+
+        Of the size of an image, no more than the direction and one difference are in memory at a
+        time: at 12 megapixels each takes 144 MB.
         """
-        curvature = self._write(moved, change)
-        row = tf.reshape(gradient, (1, -1))
-        written = curvature._written()
-        along_gradient = curvature._along(row)
+        (image, earlier), (gradient, before) = images, gradients
+        curvature = self._write(lambda: image - earlier, lambda: gradient - before)
+        row, is_free = tf.reshape(gradient, (1, -1)), tf.reshape(free, (1, -1))
+        written = curvature._written()  # before the number of the newest changes
+        along_gradient = curvature._along(row, is_free)
         slot = curvature._slot(curvature.remembered + 1)
         # The rows that were written, rather than what was: its memory is free by now.
         newest = curvature.moved[slot : slot + 1]
@@ -160,24 +176,26 @@ class Curvature(NamedTuple):
             kept=tf.minimum(self.kept + tf.cast(grows, tf.int32), self._slots - SPARE),
         )
         of_moved, of_change, scale, any_curved = curvature._coefficients(
-            *along_gradient, tf.reshape(free, (-1,))
+            *along_gradient, is_free[0]
         )
-        product = tf.cast(scale, tf.float32) * row
-        for factors, pairs in zip((of_moved, of_change), written):
-            product += tf.matmul(factors[:, : tf.shape(pairs)[0]], pairs)
-        return curvature, tf.reshape(product, tf.shape(gradient)), any_curved
+        direction = _combine(written, (of_moved, of_change), scale, row, is_free)
+        return curvature, tf.reshape(direction, tf.shape(gradient)), any_curved
 
     def _slot(self, number: tf.Tensor) -> tf.Tensor:
         return tf.cast((number - 1) % tf.cast(self._slots, tf.int64), tf.int32)
 
-    def _write(self, moved: tf.Tensor, change: tf.Tensor) -> Curvature:
-        """Put a pair in the slot after the newest, in place: a copy would take longer than all."""
+    def _write(self, moved: Callable[[], tf.Tensor], change: Callable[[], tf.Tensor]) -> Curvature:
+        """Put a pair in the slot after the newest, one after the other, in place.
+
+        A copy of all pairs would take longer than the rest of a step.
+        """
         slot = self._slot(self.remembered + 1)[tf.newaxis]
-        moved, change = (
-            tf.raw_ops.InplaceUpdate(x=pairs, i=slot, v=tf.reshape(values, (1, -1)))
-            for pairs, values in ((self.moved, moved), (self.change, change))
-        )
-        return self._replace(moved=moved, change=change)
+        values = tf.reshape(moved(), (1, -1))
+        of_moved = tf.raw_ops.InplaceUpdate(x=self.moved, i=slot, v=values)
+        with tf.control_dependencies([of_moved]):
+            values = tf.reshape(change(), (1, -1))
+        of_change = tf.raw_ops.InplaceUpdate(x=self.change, i=slot, v=values)
+        return self._replace(moved=of_moved, change=of_change)
 
     def _written(self) -> tuple[tf.Tensor, tf.Tensor]:
         """Changes of the image and of the gradient in the slots that were ever written.
@@ -187,9 +205,14 @@ class Curvature(NamedTuple):
         count = tf.minimum(tf.cast(self.remembered, tf.int32) + 1, self._slots)
         return self.moved[:count], self.change[:count]
 
-    def _along(self, row: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Products over pixels of (1, values) with all pairs, (slots,) float64 each."""
-        products = [_products(row, pairs)[0] for pairs in self._written()]
+    def _along(
+        self, row: tf.Tensor, is_free: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Products over pixels of (1, values) with all pairs, (slots,) float64 each.
+
+        is_free: (1, values) bool, those that count; None for all.
+        """
+        products = [_products(row, pairs, is_free)[0] for pairs in self._written()]
         missing = self._slots - tf.size(products[0])
         along_moved, along_change = (tf.pad(product, [[0, missing]]) for product in products)
         return along_moved, along_change
@@ -308,22 +331,58 @@ class SavedPairs(Sequence):
         return tuple, (list(self),)
 
 
-def _products(vectors: tf.Tensor, pairs: tf.Tensor) -> tf.Tensor:
+def _products(vectors: tf.Tensor, pairs: tf.Tensor, is_free: tf.Tensor | None = None) -> tf.Tensor:
     """Products over pixels of (n, values) and (slots, values): (n, slots) float64.
 
-    Sums of float32 over all the values would be off by 1 % at 12 megapixels.
+    is_free: (n, values) bool, those that count; None for all. Sums of float32 over all the values
+    would be off by 1 % at 12 megapixels.
     """
     values, count = tf.shape(vectors)[1], (tf.shape(vectors)[0], tf.shape(pairs)[0])
 
     def add(start: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         part = slice(start, start + SUMMED)
-        product = tf.matmul(vectors[:, part], pairs[:, part], transpose_b=True)
+        block = vectors[:, part]
+        if is_free is not None:
+            block = tf.where(is_free[:, part], block, 0.0)
+        product = tf.matmul(block, pairs[:, part], transpose_b=True)
         return start + SUMMED, total + tf.cast(product, tf.float64)
 
     _, products = tf.while_loop(
         lambda start, _: start < values, add, (tf.constant(0), tf.zeros(count, tf.float64))
     )
     return products
+
+
+def _combine(
+    pairs: tuple[tf.Tensor, tf.Tensor],
+    factors: tuple[tf.Tensor, tf.Tensor],
+    scale: tf.Tensor,
+    gradient: tf.Tensor,
+    is_free: tf.Tensor,
+) -> tf.Tensor:
+    """-(scale gradient + factors[0] S + factors[1] Y) where it is free, 0 elsewhere, (values,).
+
+    pairs: S and Y, (written slots, values) each. factors: (1, slots) float32 each. gradient,
+    is_free: (1, values). By blocks, which are written in place.
+    """
+    count, values = tf.shape(pairs[0])[0], tf.shape(gradient)[1]
+    scale = tf.cast(scale, tf.float32)
+
+    def add(number: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        part = slice(number * COMBINED, (number + 1) * COMBINED)
+        product = scale * gradient[:, part]
+        for of_pairs, changes in zip(factors, pairs):
+            product += tf.matmul(of_pairs[:, :count], changes[:, part])
+        product = tf.where(is_free[:, part], -product, 0.0)
+        product = tf.pad(product, [[0, 0], [0, COMBINED - tf.shape(product)[1]]])
+        return number + 1, tf.raw_ops.InplaceUpdate(x=rows, i=number[tf.newaxis], v=product)
+
+    blocks = -(-values // COMBINED)
+    rows = tf.raw_ops.Empty(shape=(blocks, COMBINED), dtype=tf.float32)
+    _, rows = tf.while_loop(
+        lambda number, _: number < blocks, add, (tf.constant(0), rows), parallel_iterations=1
+    )
+    return tf.reshape(rows, (-1,))[:values]
 
 
 def _is_curved(curvature: tf.Tensor, moved: tf.Tensor, change: tf.Tensor) -> tf.Tensor:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nst.engine.curvature import Curvature, SavedPairs, pair_bytes
+from nst.engine.curvature import SPARE, Curvature, SavedPairs, pair_bytes
 from nst.engine.pixels import HIGH, IMAGE_BYTES, LOW
 from nst.settings import Settings
 
@@ -20,8 +20,8 @@ else:
 FIRST = 0.08  # mean length of the first step, as a fraction of the range between the bounds
 FORGOTTEN = 0.1  # length of the step after the curvature was forgotten, of that of a first step
 MOST_REJECTED = 4  # trials in a row, then the curvature is forgotten
-MOST_PAIRS, FEWEST_PAIRS = 20, 4
-PAIR_PIXELS = 80_000_000  # pairs that are kept times pixels, about
+MOST_PAIRS, FEWEST_PAIRS = 20, 3
+PAIR_PIXELS = 80_000_000  # pairs in memory times pixels, about
 TINY = 1e-30  # avoids division by 0
 
 
@@ -91,7 +91,7 @@ def pairs_kept(size: tuple[int, int]) -> int:
 
     It depends on the size alone, so that the picture does not depend on the machine's memory.
     """
-    return min(MOST_PAIRS, max(FEWEST_PAIRS, PAIR_PIXELS // math.prod(size)))
+    return min(MOST_PAIRS, max(FEWEST_PAIRS, PAIR_PIXELS // math.prod(size) - SPARE))
 
 
 @dataclass(frozen=True)
@@ -187,12 +187,13 @@ class LBFGS:
     ) -> LBFGSState:
         """Take an image of lower cost; the first image gives no pair, as nothing has moved."""
         free = self._free(image, gradient)
-        masked = tf.where(free, gradient, 0.0)
-        curvature, product, is_curved = state.curvature.add(
-            image - state.image, gradient - state.gradient, masked, free
+        curvature, downhill, is_curved = state.curvature.add(
+            (image, state.image), (gradient, state.gradient), free
         )
         direction = tf.cond(
-            is_curved, lambda: tf.where(free, -product, 0.0), lambda: self._steepest(masked)
+            is_curved,
+            lambda: downhill,
+            lambda: self._steepest(tf.where(free, gradient, 0.0)),
         )
         return LBFGSState(
             tf.constant(True),

@@ -173,6 +173,24 @@ def test_a_state_that_was_saved_goes_on_to_the_same_bits(optimizer):
     assert (image == other).all()
 
 
+def test_a_state_of_more_pairs_goes_on_with_the_newest():
+    image = np.random.default_rng(0).uniform(0, 255, (4, 4, 3)).astype(np.float32)
+    function = flat(valley)
+    more, fewer = LBFGS(6), LBFGS(5)
+    state = more.init(image)
+    for _ in range(12):
+        image, state = judged(more, function, image, state)
+    saved = pickle.loads(pickle.dumps(state.saved()))
+    loaded = fewer.load(saved)
+    assert len(loaded.saved().pairs) == 5
+    for one, other in zip(loaded.saved().pairs, saved.pairs[1:]):
+        np.testing.assert_array_equal(one, other)
+    for _ in range(12):
+        image, loaded = judged(fewer, function, image, loaded)
+        assert np.isfinite(image).all()
+    assert float(loaded.cost) < saved.cost
+
+
 def judged(optimizer, function, image, state):
     image, state = optimizer.step(image, *function(image), state)
     return image.numpy(), state
@@ -209,13 +227,29 @@ def test_a_state_that_was_written_over_is_not_saved():
         pickle.dumps(states[-6].saved())
 
 
+def test_memory_that_was_never_written_is_not_read(monkeypatch):
+    def empty(shape, dtype):
+        return tf.fill(shape, tf.constant(math.nan, dtype))
+
+    monkeypatch.setattr(tf.raw_ops, "Empty", empty)
+    image = np.random.default_rng(0).uniform(0, 255, (4, 4, 3)).astype(np.float32)
+    optimizer, function = LBFGS(5), flat(valley)
+    state = optimizer.init(image)
+    for _ in range(12):
+        image, state = judged(optimizer, function, image, state)
+        assert np.isfinite(image).all()
+    assert int(state.curvature.kept) == 5
+
+
 def test_products_of_large_pictures_are_exact():
     """Sums of millions of float32 products of one sign lose digits, and pairs fail their check."""
     random = np.random.default_rng(0)
     image, further = (random.uniform(0, 255, (1000, 2000, 3)).astype(np.float32) for _ in range(2))
-    moved, change = further - image, 3 * further - 2 * image
+    gradients = 3 * further - image, image
+    moved, change = further - image, gradients[0] - gradients[1]
     state = LBFGS(4).init(image)
-    curvature, *_ = state.curvature.add(moved, change, change, tf.ones(image.shape, tf.bool))
+    free = tf.ones(image.shape, tf.bool)
+    curvature, *_ = state.curvature.add((further, image), gradients, free)
     for product, one, other in (
         (curvature.products.moved[0], moved, moved),
         (curvature.products.moved_change[0, 0], moved, change),
