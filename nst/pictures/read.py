@@ -13,7 +13,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from nst.errors import MemoryLimitError, PictureError
 from nst.files import file_hash
 from nst.pictures.colour_tags import read_tags
-from nst.pictures.convert import deep_png, to_srgb
+from nst.pictures.convert import deep_to_srgb, to_srgb
 from nst.pictures.formats import open_picture, unknown_format
 from nst.pictures.lazy_picture import LazyPicture
 from nst.pictures.levels import low_levels_note
@@ -202,9 +202,10 @@ def _decode(
     if _pixels(file) > MAX_PIXELS:
         raise PictureError(f"{path}: {_too_large()}, or give a smaller --image_size")
     correct_key(file)
-    deep = deep_png(path, file, max(1, int(0.5 / scale)), notes)
-    file.load()
-    notes += getattr(file, "notes", [])
+    deep = deep_to_srgb(path, file, max(1, int(0.5 / scale)), notes)
+    if deep is None:
+        file.load()
+        notes += getattr(file, "notes", [])
     orientation = _orientation(file, notes)
 
     image = _without_empty_alpha(deep or _eight_bit(file, notes), notes)
@@ -221,7 +222,7 @@ def _decode(
         image = image.convert(image.mode[:-1])
         if transparency.min() == 255:
             transparency = None
-    if not deep:
+    if deep is None:
         image = to_srgb(image, read_tags(path, file, notes), notes)
     if transparency is not None:
         image = over_white(image, Image.fromarray(transparency))
