@@ -152,9 +152,7 @@ class _EndlessJpeg(JpegImagePlugin.JpegImageFile):
         pixels = super().load()
         if self._data is not None:
             data, self._data = self._data, None
-            other = JpegImagePlugin.JpegImageFile(
-                io.BytesIO(data.rstrip(b"\xff") + _OTHER_END)
-            )
+            other = JpegImagePlugin.JpegImageFile(io.BytesIO(data.rstrip(b"\xff") + _OTHER_END))
             if hasattr(self, "_draft"):
                 other.draft(*self._draft)
             if other.tobytes() != self.tobytes():
