@@ -20,5 +20,5 @@ Each line may import from the lines above it, never from below (tests/test_layer
 
 from pathlib import Path
 
-__version__ = "0.9.0"  # moves with every change of pictures: see CHANGELOG.md
+__version__ = "0.9.1"  # moves with every change of pictures: see CHANGELOG.md
 ROOT = Path(__file__).resolve().parent.parent  # the folder of nst_main.py

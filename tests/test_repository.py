@@ -13,7 +13,7 @@ from helpers import ROOT, pixels
 from nst import __version__
 from nst.cli.parser import COMMAND_OPTIONS, build_parser
 from nst.errors import ExitCode
-from nst.pictures.camera_raw import FORMATS_FILE
+from nst.pictures.missing_package import OPTIONAL
 from nst.presets import PRESETS
 from nst.settings import Settings
 from nst.vgg.weights import SOURCES
@@ -63,7 +63,7 @@ def test_exact_versions_are_locked_within_the_ranges():
     of_weights = sorted(ROOT.glob("pretrained-model/requirements-*.txt"))
     assert len(of_weights) == 2
     always = (ROOT / "requirements.txt", ROOT / "tests/requirements.txt")
-    for file in (*always, ROOT / FORMATS_FILE, *of_weights):
+    for file in (*always, ROOT / OPTIONAL, *of_weights):
         for line in file.read_text().splitlines():
             if line.startswith("#"):
                 continue
@@ -112,8 +112,8 @@ def test_requirements_beyond_the_card_say_why():
         head, *rest = (ROOT / "pretrained-model" / sources.requirements).read_text().splitlines()
         assert head == f"# {sources.install}"
         lines += rest
-    head, *formats = (ROOT / FORMATS_FILE).read_text().splitlines()
-    assert head == f"# pip install -r {FORMATS_FILE}"
+    head, *formats = (ROOT / OPTIONAL).read_text().splitlines()
+    assert head == f"# pip install -r {OPTIONAL}"
     for line in lines + formats:
         name = re.match(r"[\w-]+", line)[0]
         assert re.match(r"[\w-]+(~=|==)\d", line), f"{name} has no bounded version"

@@ -7,8 +7,8 @@ from PIL import Image, ImageFile
 
 from nst.errors import PictureError
 from nst.pictures.lazy_picture import LazyPicture
+from nst.pictures.missing_package import OPTIONAL, missing_package
 
-FORMATS_FILE = "images/requirements-formats.txt"  # installs what is read only if it is there
 EXTENSIONS = frozenset(
     f".{name}"
     for names in (
@@ -49,10 +49,7 @@ def open_camera_raw(path: Path, file: BinaryIO) -> ImageFile.ImageFile:
     try:
         import rawpy
     except ImportError:
-        raise PictureError(
-            f"{path}: is a camera RAW file, which is read with `pip install -r {FORMATS_FILE}`; "
-            "or save it as TIFF or JPEG"
-        ) from None
+        raise missing_package(path, "a camera RAW file", OPTIONAL, "TIFF or JPEG") from None
     raw = rawpy.RawPy()
     try:
         file.seek(0)

@@ -9,9 +9,12 @@ from PIL import Image, ImageCms, ImageFile
 from nst.pictures import icc, png_levels
 from nst.pictures.colour_space import SRGB, ColourSpace, srgb_converter
 from nst.pictures.colour_tags import ColourTags, read_tags
+from nst.pictures.deep_levels import DeepLevels
 from nst.pictures.levels import low_levels_note
+from nst.pictures.tiff import TiffPicture
 
 BLOCK = 2**20  # pixels that are converted at once, to save memory
+NO_INKS = "CMYK without a usable ICC profile: its colours are approximate"
 
 
 def to_srgb(image: Image.Image, tags: ColourTags, notes: list[str]) -> Image.Image:
@@ -26,7 +29,7 @@ def to_srgb(image: Image.Image, tags: ColourTags, notes: list[str]) -> Image.Ima
     if image.mode == "LAB":
         return icc.lab_transform().apply(image)
     if image.mode == "CMYK":
-        notes.append("CMYK without a usable ICC profile: its colours are approximate")
+        notes.append(NO_INKS)
     if image.mode == "CMYK" or tags.space == SRGB:
         return image.convert("RGB")
     pixels = np.array(image)
@@ -38,15 +41,37 @@ def to_srgb(image: Image.Image, tags: ColourTags, notes: list[str]) -> Image.Ima
     return Image.fromarray(pixels).convert("RGB")
 
 
-def deep_png(
+def deep_to_srgb(
     path: Path, file: ImageFile.ImageFile, shrink: int, notes: list[str]
 ) -> Image.Image | None:
-    """A PNG of 16 bits in sRGB, mode RGB or RGBA: converted before its levels are cut to 8 bits.
+    """A PNG or TIFF in sRGB, mode RGB or RGBA: converted before its levels are cut to 8 bits.
 
     file: opened, but not loaded yet. shrink: pixels along the sides of squares that are averaged.
 
-    None for another picture, and for grey levels that need no conversion.
+    None for pictures that 8 bits of one of Pillow's modes hold, and for those that need no
+    conversion.
     """
+    if isinstance(file, TiffPicture):
+        return _deep_tiff(path, file, shrink, notes)
+    return _deep_png(path, file, shrink, notes)
+
+
+def _deep_tiff(path: Path, file: TiffPicture, shrink: int, notes: list[str]) -> Image.Image | None:
+    if not file.is_deep:
+        return None
+    said: list[str] = []
+    tags = read_tags(path, file, said)
+    if file.mode in ("L", "RGB") and tags == ColourTags():
+        return None
+    deep = file.levels()
+    image, _ = deep.to_eight_bit(_deep_converter(deep, tags, said), shrink)
+    notes += said + file.notes
+    return image
+
+
+def _deep_png(
+    path: Path, file: ImageFile.ImageFile, shrink: int, notes: list[str]
+) -> Image.Image | None:
     if file.format != "PNG" or file.fp is None:
         return None
     chunks = png_levels.read_chunks(file.fp)
@@ -58,18 +83,21 @@ def deep_png(
         return None
     deep = png_levels.DeepPNG(file, chunks)
     image, highest = deep.to_eight_bit(_deep_converter(deep, tags, said), shrink)
-    notes += said + low_levels_note(highest, 65535)
+    notes += said + low_levels_note(highest, 65535) + getattr(file, "notes", [])
     return image
 
 
 def _deep_converter(
-    deep: png_levels.DeepPNG, tags: ColourTags, notes: list[str]
+    deep: DeepLevels, tags: ColourTags, notes: list[str]
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """A function from (h, W, 1 or 3) uint16 levels to (h, W, 3) uint8, or (h, W, 1) for grey."""
+    """A function from (h, W, channels) uint16 levels to (h, W, 3) uint8, or (h, W, 1) for grey."""
     sample = deep.sample()
-    eight_bit = (sample >> 8).astype(np.uint8)
-    image = Image.fromarray(eight_bit if deep.mode == "RGB" else eight_bit[..., 0])
-    transform = _profile_transform(image, tags, notes)
+    transform = _profile_transform(_eight_bit(sample, deep.mode), tags, notes)
+    if transform is None and deep.mode == "LAB":
+        transform = icc.lab_transform()
+    if transform is None and deep.mode == "CMYK":
+        notes.append(NO_INKS)
+        return lambda levels: np.asarray(_eight_bit(levels, "CMYK").convert("RGB"))
     if transform is None:
         return _space_converter(tags.space, sample, notes)
     channels = len(transform.mode)
@@ -82,6 +110,11 @@ def _deep_converter(
         return transform.apply_deep(levels)
 
     return convert
+
+
+def _eight_bit(levels: np.ndarray, mode: str) -> Image.Image:
+    """The nearest levels of 8 bits. levels: (h, W, channels) uint16."""
+    return icc.image_of(((levels.astype(np.uint32) + 128) // 257).astype(np.uint8), mode)
 
 
 def _space_converter(

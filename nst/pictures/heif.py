@@ -7,6 +7,7 @@ from typing import BinaryIO
 from PIL import ImageFile
 
 from nst.errors import PictureError
+from nst.pictures.missing_package import REQUIRED, missing_package
 
 BRANDS = frozenset(
     (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
@@ -22,10 +23,7 @@ def open_heif(path: Path, file: BinaryIO) -> ImageFile.ImageFile:
     try:
         from pi_heif import HeifImageFile
     except ImportError:
-        raise PictureError(
-            f"{path}: is a HEIC picture, which is read with `pip install -r requirements.txt`; "
-            "or save it as JPEG or PNG"
-        ) from None
+        raise missing_package(path, "a HEIC picture", REQUIRED, "JPEG or PNG") from None
     if not all(_is_text(item) for item in _items(file)):
         raise PictureError(f"{path}: is a damaged HEIC picture; give a whole copy of it")
     file.seek(0)

@@ -29,6 +29,16 @@ def is_grey(image: Image.Image) -> bool:
     return not any(ImageChops.difference(red, other).getbbox() for other in (green, blue))
 
 
+def image_of(levels: np.ndarray, mode: str) -> Image.Image:
+    """An image of levels (H, W, channels) uint8; a* and b* of LAB have an offset of 128."""
+    if mode == "L":
+        return Image.fromarray(levels[..., 0])
+    if mode == "LAB":
+        levels = levels ^ np.array((0, 128, 128), np.uint8)  # Pillow has them signed
+    height, width = levels.shape[:2]
+    return Image.frombytes(mode, (width, height), levels.tobytes())
+
+
 class Profile:
     """An ICC profile of a picture; OSError or ImageCms.PyCMSError if it is damaged."""
 
@@ -106,6 +116,8 @@ class Transform:
     def apply_deep(self, levels: np.ndarray) -> np.ndarray:
         """Levels of 16 bits in sRGB of 8: (H, W, 1, 3 or 4) uint16 -> (H, W, 3) uint8.
 
+        a* and b* of LAB have an offset of half their range.
+
         Pillow gives LittleCMS no more than 8 bits. So the colours of neighbouring 8-bit levels are
         interpolated over the simplex around each pixel, as LittleCMS does within its own tables.
         """
@@ -119,8 +131,9 @@ class Transform:
                 channel = order[..., step - 1 : step]
                 corner = np.take_along_axis(base, channel, axis=-1) + 1
                 np.put_along_axis(base, channel, np.minimum(corner, 255), axis=-1)
-            pixels = base.astype(np.uint8)
-            image = Image.fromarray(pixels[..., 0] if self.mode == "L" else pixels, mode=self.mode)
+            if not shares[..., step].any():
+                continue  # as of levels of 8 bits, which need the first corner alone
+            image = image_of(base.astype(np.uint8), self.mode)
             mixed += shares[..., step, np.newaxis] * np.asarray(self.apply(image))
         return np.rint(mixed).astype(np.uint8)
 

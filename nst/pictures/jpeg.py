@@ -21,6 +21,10 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SEQUENTIAL = (0xC0, 0xC1, 0xC9)
 _SCAN, _END = 0xDA, 0xD9
 _END_MARKER = b"\xff\xd9"
+# Picture data, of which some stand behind each of the restart markers that may be awaited.
+_OTHER_END = bytes(range(249, 0, -1))  # decoders go on with zeros
+_OTHER_END += b"".join(bytes((0xFF, marker)) + _OTHER_END for marker in range(0xD0, 0xD8))
+_OTHER_END += _END_MARKER
 
 
 @dataclass
@@ -148,9 +152,7 @@ class _EndlessJpeg(JpegImagePlugin.JpegImageFile):
         pixels = super().load()
         if self._data is not None:
             data, self._data = self._data, None
-            other = JpegImagePlugin.JpegImageFile(
-                io.BytesIO(data + bytes(range(1, 250)) + _END_MARKER)
-            )
+            other = JpegImagePlugin.JpegImageFile(io.BytesIO(data.rstrip(b"\xff") + _OTHER_END))
             if hasattr(self, "_draft"):
                 other.draft(*self._draft)
             if other.tobytes() != self.tobytes():

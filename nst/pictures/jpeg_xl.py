@@ -6,8 +6,8 @@ from typing import BinaryIO
 from PIL import Image, ImageFile
 
 from nst.errors import PictureError
-from nst.pictures.camera_raw import FORMATS_FILE
 from nst.pictures.lazy_picture import LazyPicture
+from nst.pictures.missing_package import OPTIONAL, missing_package
 from nst.pictures.orientation import ORIENTATION_TAG, SIDEWAYS, UPRIGHT
 
 CODESTREAM = b"\xff\x0a"
@@ -26,10 +26,7 @@ def open_jpeg_xl(path: Path, file: BinaryIO) -> ImageFile.ImageFile:
     try:
         import pillow_jxl  # noqa: F401
     except ImportError:
-        raise PictureError(
-            f"{path}: is a JPEG XL, which is read with `pip install -r {FORMATS_FILE}`; "
-            "or save it as PNG or JPEG"
-        ) from None
+        raise missing_package(path, "a JPEG XL", OPTIONAL, "PNG or JPEG") from None
     head = _codestream_head(file)
     if head is None:
         raise PictureError(f"{path}: is a JPEG XL with a damaged head; give another picture")

@@ -16,10 +16,10 @@ UPRIGHT = {
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 
 
-def upright(numbers: np.ndarray, orientation: int) -> np.ndarray:
-    """Turn integers (H, W) of at most 31 bits, as ``orientation`` says; not copied if upright."""
-    operation = UPRIGHT.get(orientation)
-    if operation is None:
-        return numbers
-    turned = Image.fromarray(numbers.astype(np.int32)).transpose(operation)
-    return np.asarray(turned).astype(numbers.dtype)
+def upright(samples: np.ndarray, orientation: int) -> np.ndarray:
+    """A view of (H, W, ...), turned upright."""
+    if orientation in (2, 3, 7, 8):
+        samples = samples[:, ::-1]
+    if orientation in (3, 4, 6, 7):
+        samples = samples[::-1]
+    return samples.swapaxes(0, 1) if orientation in SIDEWAYS else samples

@@ -1,11 +1,13 @@
 """What Pillow leaves out of PNG: the chunk cICP, levels of 16 bits, keys of any depth."""
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import IO
 
 import numpy as np
 from PIL import Image, ImageFile
+
+from nst.pictures.deep_levels import DeepLevels
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 WANTED = (b"IHDR", b"cICP", b"cHRM", b"gAMA", b"sRGB", b"tRNS")
@@ -17,8 +19,6 @@ RAW_MODES = {  # of Pillow, each for one decoding
     GREY_ALPHA: ("RGBA",),
     RGB_ALPHA: ("RGBA;16B", "RGBA;16L"),
 }
-BLOCK = 2**20  # pixels that are converted at once, to save memory
-MOST_SAMPLED = 2**18
 
 
 def read_chunks(file: IO[bytes]) -> dict[bytes, bytes]:
@@ -72,13 +72,11 @@ def _key(chunks: dict[bytes, bytes], colour_type: int) -> tuple[int, ...]:
     return struct.unpack_from(">H" if colour_type == GREY else ">HHH", chunks[b"tRNS"])
 
 
-class DeepPNG:
+class DeepPNG(DeepLevels):
     """The levels of a PNG of 16 bits.
 
     Pillow keeps the high bytes of colours alone. Here it decodes them twice: once the high bytes,
     once the low ones. Raises what Pillow raises for a damaged file.
-
-    size: (width, height) in pixels. mode: L or RGB, without the transparency.
     """
 
     def __init__(self, file: ImageFile.ImageFile, chunks: dict[bytes, bytes]) -> None:
@@ -88,6 +86,7 @@ class DeepPNG:
             self._key = np.array(_key(chunks, self._type), np.uint16)
         self.mode = "RGB" if self._type in (RGB, RGB_ALPHA) else "L"
         self.size = file.size
+        self.opaque = self._key is None and self._type in (GREY, RGB)
         source = file.fp
         assert source is not None
         self._planes = [file]
@@ -99,40 +98,7 @@ class DeepPNG:
             plane.tile = [tile._replace(args=raw_mode) for tile in plane.tile]
             plane.load()
 
-    def sample(self) -> np.ndarray:
-        """(h, w, 1 or 3) uint16: about MOST_SAMPLED pixels, evenly chosen."""
-        width, height = self.size
-        step = max(1, round((width * height / MOST_SAMPLED) ** 0.5))
-        rows = [self._rows(top, top + 1)[0][:, ::step] for top in range(0, height, step)]
-        return np.concatenate(rows)
-
-    def to_eight_bit(
-        self, convert: Callable[[np.ndarray], np.ndarray], shrink: int
-    ) -> tuple[Image.Image, int]:
-        """The picture after ``convert``, in mode RGB or RGBA, and the highest level of its colours.
-
-        convert: (h, w, 1 or 3) uint16 -> (h, w, 3) uint8.
-        shrink: pixels along the sides of the squares that are averaged before.
-        """
-        width, height = self.size
-        opaque = self._key is None and self._type in (GREY, RGB)
-        shape = (-(-height // shrink), -(-width // shrink), 3 if opaque else 4)
-        pixels = np.empty(shape, np.uint8)
-        highest, rows = 0, max(1, BLOCK // width // shrink)  # of the result at once
-        for top in range(0, len(pixels), rows):
-            bottom = min((top + rows) * shrink, height)
-            levels, alpha = self._rows(top * shrink, bottom)
-            highest = max(highest, int(levels.max()))
-            if shrink > 1:
-                levels, alpha = _averages(levels, alpha, shrink)
-            block = pixels[top : top + rows]
-            block[..., :3] = convert(levels)
-            if alpha is not None:
-                block[..., 3] = alpha
-        return Image.fromarray(pixels), highest
-
-    def _rows(self, top: int, bottom: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """Colours (h, W, 1 or 3) uint16, and opacity (h, W) uint8 or None, of some rows."""
+    def rows(self, top: int, bottom: int) -> tuple[np.ndarray, np.ndarray | None]:
         box = (0, top, self.size[0], bottom)
         planes = [np.asarray(plane.crop(box)) for plane in self._planes]
         if self._type == GREY:
@@ -143,27 +109,6 @@ class DeepPNG:
             samples = planes[0].astype(np.uint16) << 8 | planes[1]
         if self._key is not None:
             return samples, np.where((samples == self._key).all(axis=-1), 0, 255).astype(np.uint8)
-        if self._type in (GREY, RGB):
+        if self.opaque:
             return samples, None
         return samples[..., :-1], np.rint(samples[..., -1] / 257).astype(np.uint8)
-
-
-def _averages(
-    levels: np.ndarray, alpha: np.ndarray | None, side: int
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Averages over squares of some pixels, those at the edges smaller; invisible colours left out.
-
-    levels: (H, W, 1 or 3) uint16. alpha: (H, W) uint8 or None.
-    """
-
-    def sums(values: np.ndarray) -> np.ndarray:
-        rows, columns = (np.arange(0, size, side) for size in values.shape[:2])
-        return np.add.reduceat(np.add.reduceat(values, rows, axis=0), columns, axis=1)
-
-    counts = sums(np.ones(levels.shape[:2], np.float32))
-    if alpha is None:
-        return np.rint(sums(levels.astype(np.float32)) / counts[..., np.newaxis]).astype("u2"), None
-    visible = sums(alpha.astype(np.float32))
-    colours = sums(levels * alpha[..., np.newaxis].astype(np.float32))
-    colours /= np.maximum(visible, 1)[..., np.newaxis]
-    return np.rint(colours).astype("u2"), np.rint(visible / counts).astype("u1")

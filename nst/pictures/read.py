@@ -13,10 +13,10 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from nst.errors import MemoryLimitError, PictureError
 from nst.files import file_hash
 from nst.pictures.colour_tags import read_tags
-from nst.pictures.convert import deep_png, to_srgb
+from nst.pictures.convert import deep_to_srgb, to_srgb
 from nst.pictures.formats import open_picture, unknown_format
 from nst.pictures.lazy_picture import LazyPicture
-from nst.pictures.levels import low_levels_note
+from nst.pictures.levels import Levels, float_levels, low_levels_note, signed_levels
 from nst.pictures.orientation import ORIENTATION_TAG, SIDEWAYS, UPRIGHT, upright
 from nst.pictures.pixel_limits import MAX_PIXELS, MAX_REDUCED_PIXELS, MAX_RLE_PIXELS, MAX_SIDE
 from nst.pictures.png_levels import correct_key
@@ -202,9 +202,10 @@ def _decode(
     if _pixels(file) > MAX_PIXELS:
         raise PictureError(f"{path}: {_too_large()}, or give a smaller --image_size")
     correct_key(file)
-    deep = deep_png(path, file, max(1, int(0.5 / scale)), notes)
-    file.load()
-    notes += getattr(file, "notes", [])
+    deep = deep_to_srgb(path, file, max(1, int(0.5 / scale)), notes)
+    if deep is None:
+        file.load()
+        notes += getattr(file, "notes", [])
     orientation = _orientation(file, notes)
 
     image = _without_empty_alpha(deep or _eight_bit(file, notes), notes)
@@ -221,7 +222,7 @@ def _decode(
         image = image.convert(image.mode[:-1])
         if transparency.min() == 255:
             transparency = None
-    if not deep:
+    if deep is None:
         image = to_srgb(image, read_tags(path, file, notes), notes)
     if transparency is not None:
         image = over_white(image, Image.fromarray(transparency))
@@ -274,16 +275,16 @@ def _without_empty_alpha(image: Image.Image, notes: list[str]) -> Image.Image:
 
 def _from_deep_grey(image: Image.Image, notes: list[str]) -> Image.Image:
     """Map 16-bit, 32-bit and float grey levels to 0..255; ValueError if some are not finite."""
-    grey = np.asarray(image).astype(np.float32)
-    if not np.isfinite(grey).all():
-        raise ValueError("it has pixels that are not finite numbers")
+    grey = np.asarray(image)
     low, high = float(grey.min()), float(grey.max())
-    if image.mode.startswith("I;16") or (image.mode == "I" and low >= 0 and 255 < high <= 65535):
-        grey /= 257
+    if not np.isfinite((low, high)).all():
+        raise ValueError("it has pixels that are not finite numbers")
+    if image.mode == "F":
+        levels = float_levels(low, high, notes)
+    elif image.mode.startswith("I;16"):
+        levels = Levels(0, 65535)
+    else:
+        levels = signed_levels(low, high, notes)
+    if levels.white == 65535:
         notes += low_levels_note(high, 65535)
-    elif image.mode == "F" and low >= -0.5 and high <= 1.5:  # 0..1, with overshoot of resampling
-        grey = np.clip(grey, 0, 1) * 255
-    elif low < 0 or high > 255:
-        grey = (grey - low) * (255 / max(high - low, 1e-9))
-        notes.append(f"its grey levels {low:g} to {high:g} were mapped to 0..255")
-    return Image.fromarray(np.rint(grey).astype(np.uint8))
+    return Image.fromarray(np.rint(levels.share(grey) * 255).astype(np.uint8))

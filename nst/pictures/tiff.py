@@ -14,9 +14,9 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from nst.errors import PictureError
 from nst.pictures.jpeg import read_structure
 from nst.pictures.lazy_picture import LazyPicture
-from nst.pictures.orientation import SIDEWAYS, UPRIGHT, upright
+from nst.pictures.orientation import ORIENTATION_TAG, SIDEWAYS, upright
 from nst.pictures.pixel_limits import MAX_PIXELS, MAX_SIDE
-from nst.pictures.tiff_samples import Layout, samples_to_image
+from nst.pictures.tiff_samples import MODES, Layout, TiffLevels
 
 if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage, TiffPages
@@ -122,6 +122,7 @@ class TiffPicture(LazyPicture):
         width, height = page.imagewidth, page.imagelength
         self._upright = (height, width) if self._orientation in SIDEWAYS else (width, height)
         super().__init__(file)
+        self._mode = MODES[_layout(page).kind]
         profile = page.tags.valueof(34675)
         if isinstance(profile, bytes):
             self.info["icc_profile"] = profile
@@ -140,11 +141,29 @@ class TiffPicture(LazyPicture):
             self.notes.append(f"read from its reduced copy of {width} x {height}")
             self._size = (height, width) if self._orientation in SIDEWAYS else (width, height)
 
+    @property
+    def is_deep(self) -> bool:
+        """Whether 8 bits in a mode of Pillow's would not hold all of it."""
+        return self.mode in ("CMYK", "LAB") or self._page.bitspersample > 8
+
+    def levels(self) -> TiffLevels:
+        """The pixels at their full depth, turned upright."""
+        samples = upright(self._samples(), self._orientation)
+        return TiffLevels(samples, _layout(self._page), self.notes)
+
     def decode(self) -> Image.Image:
-        image = samples_to_image(self._samples(), _layout(self._page), self.notes)
-        if self._orientation in UPRIGHT:
-            image = image.transpose(UPRIGHT[self._orientation])
-        return image
+        """For pictures that are not LAB or CMYK."""
+        return self.levels().to_image()
+
+    def getexif(self) -> Image.Exif:
+        """The tags of the page and of its EXIF data, without the orientation: it is upright."""
+        exif = Image.Exif()
+        exif.endian, exif.bigtiff = self._page.parent.byteorder, self._page.parent.is_bigtiff
+        with contextlib.suppress(Exception):  # damaged ones raise almost anything
+            assert self.fp is not None
+            exif.load_from_fp(self.fp, self._page.offset)
+            exif.pop(ORIENTATION_TAG, None)
+        return exif
 
     def numbers(self) -> np.ndarray | None:
         """The integers of a palette or deep grey picture, (H, W), upright; None for other kinds."""

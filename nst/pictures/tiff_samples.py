@@ -1,4 +1,4 @@
-"""Samples of a TIFF of any depth and colour kind -> an image of 8 bits."""
+"""Samples of a TIFF of any depth and colour kind -> levels as Pillow has them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from nst.pictures.deep_levels import DeepLevels
 from nst.pictures.levels import Levels, float_levels, low_levels_note, signed_levels
 
 BLOCK_SAMPLES = 2**22  # that are converted at once
@@ -19,7 +20,16 @@ COLOURS = {
     "CIELAB": 3,
     "ICCLAB": 3,
 }
-MODES = {1: "L", 3: "RGB", 4: "CMYK"}
+MODES = {  # of Pillow
+    "white is zero": "L",
+    "black is zero": "L",
+    "RGB": "RGB",
+    "palette": "RGB",
+    "CMYK": "CMYK",
+    "YCbCr": "RGB",
+    "CIELAB": "LAB",
+    "ICCLAB": "LAB",
+}
 ASSOCIATED, UNASSOCIATED, UNASSOCIATED_OF_COREL = 1, 2, 999  # values of ExtraSamples
 LUMA = (0.299, 0.587, 0.114)  # YCbCrCoefficients, unless the file has others
 
@@ -45,45 +55,64 @@ class Layout:
     guessed: bool = False
 
 
-def samples_to_image(samples: np.ndarray, layout: Layout, notes: list[str]) -> Image.Image:
-    """Convert samples to an image: L, LA, RGB, RGBA, CMYK or LAB.
+class TiffLevels(DeepLevels):
+    """The levels of a TIFF, whatever numbers it holds."""
 
-    samples: (H, W, channels) of any type of number; consumed.
-    notes: for what is guessed or left out.
+    def __init__(self, samples: np.ndarray, layout: Layout, notes: list[str]) -> None:
+        """Prepare the conversion.
 
-    Raises ValueError for samples that are not finite, and for those that no palette entry has.
-    """
-    count = COLOURS[layout.kind]
-    alpha, associated = _alpha_channel(samples.shape[2], layout, notes)
-    if layout.guessed:
-        notes.append(f"its colour kind is not told; it was read as {layout.kind}")
-    colours, opacity = samples[:, :, :count], None
-    if alpha is not None:
-        opacity = samples[:, :, alpha]
-    if colours.dtype.kind == "f" and not all(np.isfinite(block).all() for block in _rows(samples)):
-        raise ValueError("it has pixels that are not finite numbers")
-    convert = _converter(colours, layout, notes)
-    opaque = Levels(0, 1) if opacity is None else _levels(opacity, layout.bits, None)
-    height, width = samples.shape[:2]
-    channels = 3 if layout.kind in ("palette", "YCbCr") else count
-    result = np.empty((height, width, channels + (alpha is not None)), np.uint8)
-    rows = max(1, BLOCK_SAMPLES // (width * samples.shape[2]))
-    for start in range(0, height, rows):
-        part = slice(start, start + rows)
-        block = convert(colours[part])
-        if opacity is not None:
-            share = opaque.share(opacity[part])[:, :, None]
-            if associated:
-                block /= np.maximum(share, 1e-6)
-            result[part, :, -1:] = np.rint(share * 255)
-        if layout.kind == "white is zero":
-            block = 255 - block
-        result[part, :, :channels] = np.rint(np.clip(block, 0, 255))
-    if layout.kind in ("CIELAB", "ICCLAB"):
-        result[:, :, 1:] ^= 128  # Pillow takes a* and b* as signed bytes
-        return Image.frombytes("LAB", (width, height), result.tobytes())
-    mode = MODES[channels] + ("A" if alpha is not None else "")
-    return Image.frombytes(mode, (width, height), result.tobytes())
+        samples: (H, W, channels) of any type of number.
+        notes: for what is guessed or left out.
+
+        Raises ValueError for samples that are not finite. For those that no palette entry has,
+        ``rows`` and ``to_image`` raise it.
+        """
+        count = COLOURS[layout.kind]
+        alpha, self._associated = _alpha_channel(samples.shape[2], layout, notes)
+        if layout.guessed:
+            notes.append(f"its colour kind is not told; it was read as {layout.kind}")
+        self.opaque = alpha is None
+        self.mode = MODES[layout.kind]
+        self.size = samples.shape[1], samples.shape[0]
+        self._inverted = layout.kind == "white is zero"
+        self._colours = samples[:, :, :count]
+        self._opacity = None if alpha is None else samples[:, :, alpha]
+        if samples.dtype.kind == "f" and not all(
+            np.isfinite(block).all() for block in _rows(samples)
+        ):
+            raise ValueError("it has pixels that are not finite numbers")
+        self._convert = _converter(self._colours, layout, notes)
+        if self._opacity is not None:
+            self._opaque = _levels(self._opacity, layout.bits, None)
+
+    def rows(self, top: int, bottom: int) -> tuple[np.ndarray, np.ndarray | None]:
+        colours, opacity = self._shown(slice(top, bottom))
+        return np.rint(colours * 257).astype(np.uint16), opacity
+
+    def to_image(self) -> Image.Image:
+        """The picture with its levels cut to 8 bits, of mode L, LA, RGB or RGBA."""
+        width, height = self.size
+        mode = self.mode + ("" if self.opaque else "A")
+        result = np.empty((height, width, len(mode)), np.uint8)
+        rows = max(1, BLOCK_SAMPLES // (width * len(mode)))
+        for start in range(0, height, rows):
+            part = slice(start, start + rows)
+            colours, opacity = self._shown(part)
+            result[part, :, : len(self.mode)] = np.rint(colours)
+            if opacity is not None:
+                result[part, :, -1] = opacity
+        return Image.frombytes(mode, (width, height), result.tobytes())
+
+    def _shown(self, part: slice) -> tuple[np.ndarray, np.ndarray | None]:
+        """Colours (h, W, channels), 0..255, and opacity (h, W) uint8 or None, of some rows."""
+        block, opacity = self._convert(self._colours[part]), None
+        if self._opacity is not None:
+            share = self._opaque.share(self._opacity[part])
+            if self._associated:
+                zero = np.array((0, 128, 128) if self.mode == "LAB" else 0, np.float32)
+                block = (block - zero) / np.maximum(share[:, :, np.newaxis], 1e-6) + zero
+            opacity = np.rint(share * 255).astype(np.uint8)
+        return np.clip(255 - block if self._inverted else block, 0, 255), opacity
 
 
 def _rows(samples: np.ndarray) -> list[np.ndarray]:
@@ -104,9 +133,6 @@ def _alpha_channel(channels: int, layout: Layout, notes: list[str]) -> tuple[int
         if kind in (ASSOCIATED, UNASSOCIATED, UNASSOCIATED_OF_COREL):
             found, associated = count + index, kind == ASSOCIATED
             break
-    if layout.kind in ("CMYK", "CIELAB", "ICCLAB") and found is not None:
-        notes.append(f"its transparency was left out, as its colours are {layout.kind}")
-        return None, False
     left_out = extra - (found is not None)
     if left_out:
         notes.append(
@@ -118,7 +144,7 @@ def _alpha_channel(channels: int, layout: Layout, notes: list[str]) -> tuple[int
 def _converter(
     colours: np.ndarray, layout: Layout, notes: list[str]
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """A function from (h, W, channels) samples to levels 0..255, float32, of the image's mode."""
+    """A function from (h, W, channels) samples to levels 0..255, float32, in the mode of MODES."""
     kind = layout.kind
     if kind == "palette":
         return _palette(layout)

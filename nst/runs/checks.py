@@ -1,6 +1,7 @@
 """What is refused before a picture is read: sizes, counts, an output folder without access."""
 
 import os
+import tempfile
 from pathlib import Path
 
 from nst.errors import OutputError, UsageError
@@ -81,6 +82,29 @@ def check_output(folder: Path) -> None:
         if hasattr(os, "ST_RDONLY") and os.statvfs(existing).f_flag & os.ST_RDONLY:
             reason, advice = "is on a disk that is read-only", "change --output_dir"
         raise OutputError(f"{existing}: {reason}; {advice}")
+    _check_names(existing, folder)
+
+
+def _check_names(existing: Path, folder: Path) -> None:
+    """Raise OutputError if the disk refuses a name of the folders that are missing.
+
+    They are made in a folder of their own, as another process may be making the real ones.
+    """
+    missing = [part for part in folder.parts[len(existing.parts) :] if part != os.pardir]
+    if not missing:
+        return
+    name = ""
+    try:
+        trial = tempfile.mkdtemp(dir=existing, prefix=".nst-")
+        try:
+            for name in missing:
+                os.mkdir(os.path.join(trial, name))
+                os.rmdir(os.path.join(trial, name))
+        finally:
+            os.rmdir(trial)
+    except OSError as error:
+        reason = f"the disk refuses the name {name} ({error.strerror})" if name else error.strerror
+        raise OutputError(f"{folder}: {reason}; change --output_dir") from None
 
 
 def is_mixed(settings: Settings) -> bool:

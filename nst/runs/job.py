@@ -13,6 +13,7 @@ from nst.pictures.fit import crop_to_shape, read_fitted
 from nst.pictures.mask_files import MaskFinder
 from nst.pictures.metadata import Metadata, read_metadata
 from nst.pictures.read import Picture, hash_picture, read_picture
+from nst.pictures.uncover import uncover
 from nst.pictures.write import check_side
 from nst.runs.checks import check_counts, check_settings, is_mixed
 from nst.runs.job_masks import check_regions, read_masks, visible_part, with_transparency
@@ -80,6 +81,15 @@ class Job:
     def transparency(self) -> np.ndarray | None:
         """The alpha channel of the result, (H, W) uint8: that of the content, if it is kept."""
         return self.content.transparency if self.content and self.visible is not None else None
+
+    def seen(self, picture: Picture) -> np.ndarray:
+        """What the network is to see of content or style, (H, W, 3) uint8.
+
+        White below its transparent parts only if they are ignored.
+        """
+        if picture.transparency is None or self.settings.transparent == "ignore":
+            return picture.rgb
+        return uncover(picture.rgb, picture.transparency)
 
     @property
     def pictures(self) -> dict[str, list[Picture]]:

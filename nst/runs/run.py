@@ -235,8 +235,8 @@ def _placed_steps(
 ) -> Iterator[Step]:
     """The steps of ``transfer_style``, computed on the device of the session."""
     steps = transfer_style(
-        job.content.rgb if job.content else None,
-        [style.rgb for style in job.styles],
+        job.seen(job.content) if job.content else None,
+        [job.seen(style) for style in job.styles],
         session.weights,
         job.settings,
         content_masks=job.content_masks,

@@ -13,13 +13,17 @@ names are taken for torchvision's: size alone would not tell them, as kernels an
 large in its networks (trained on pixels of -2..2) as in those of Caffe (on -124..152).
 
 Only the scale is folded into the kernels. The mean stays the network's mean, so that zeros at the
-borders are what they were.
+borders are what they were. The activations of networks for the smaller pixels of torchvision, some
+57 times smaller than those of Caffe's, are brought to the size for which --alpha and --beta were
+chosen.
 """
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
+
+from nst.vgg.arrays import Layers
 
 # Of conv1_1 of VGG-19, output channels 0..15, each divided by the norm of its kernel, so that a
 # network whose channels are scaled (to a mean activation of 1, for one) is known, too. Those of
@@ -39,6 +43,7 @@ TOP_LESS_BOTTOM = np.array([
 ])
 # fmt: on
 SIZE = 0.2  # root mean square of the kernels
+MOST_DOUBLINGS = 30  # beyond that a kernel is damaged, and biases might overflow
 # Mean pixel of the ImageNet training set, red, green, blue, of Caffe's and Keras' weights.
 IMAGENET_MEAN = np.array([123.68, 116.779, 103.939], np.float32)
 TORCH_MEAN = np.array([0.485, 0.456, 0.406])  # of pixels 0..1, red, green, blue
@@ -74,13 +79,13 @@ def for_pixels(
         return FirstLayer(_red_first(kernel, blue_first), IMAGENET_MEAN)
     mean = (255 * TORCH_MEAN).astype(np.float32)
     kernel = (kernel / (255 * TORCH_DEVIATION[:, np.newaxis])).astype(np.float32)
-    notes: list[str] = []
-    if not sha256.startswith(TORCHVISION):
-        notes.append(
-            "the weights are not Caffe's: their input was taken for torchvision's (red first, "
-            "0..1, its mean and deviation)"
-        )
-    return FirstLayer(kernel, mean, (*notes, *weaker(kernel)))
+    if sha256.startswith(TORCHVISION):
+        return FirstLayer(kernel, mean)
+    note = (
+        "the weights are not Caffe's: their input was taken for torchvision's (red first, 0..1, "
+        "its mean and deviation)"
+    )
+    return FirstLayer(kernel, mean, (note,))
 
 
 def before_first(kernel: np.ndarray, first: np.ndarray) -> FirstLayer:
@@ -94,20 +99,28 @@ def before_first(kernel: np.ndarray, first: np.ndarray) -> FirstLayer:
     except np.linalg.LinAlgError:
         raise ValueError("its first convolution of 1 x 1 mixes the colours up") from None
     kernel = np.einsum("hwoc,oi->hwic", kernel, first[:, :3] / 255).astype(np.float32)
-    return FirstLayer(kernel, mean.astype(np.float32), weaker(kernel))
+    return FirstLayer(kernel, mean.astype(np.float32))
 
 
-def weaker(kernel: np.ndarray) -> tuple[str, ...]:
-    """A note about --beta if activations are much smaller than those of Caffe's networks."""
-    ratio = SIZE / max(float(np.sqrt(np.mean(np.square(kernel, dtype=np.float64)))), 1e-30)
-    if ratio < 4 or not np.isfinite(ratio):
-        return ()
-    more = 10 ** round(
-        2 * math.log10(ratio)
-    )  # contents count by their square, styles by its square
-    return (
-        f"its activations are some {ratio:.0f} times smaller than those of Caffe's networks, for "
-        f"which the default of --beta was chosen: try {more:,} times as much",
+def as_large_as_caffe(layers: Layers) -> tuple[Layers, tuple[str, ...]]:
+    """The layers with activations about as large as those of Caffe's networks, and a note if moved.
+
+    The kernel of conv1_1 and all biases are multiplied by one power of two, and with them, as ReLU,
+    pooling and padding let positive factors pass, every activation: exactly, as a power of two
+    rounds nothing. Layers whose conv1_1 is within a factor of 4 of Caffe's stay as they are.
+    """
+    kernel, _ = layers["conv1_1"]
+    size = float(np.sqrt(np.mean(np.square(kernel, dtype=np.float64))))
+    exponent = round(math.log2(SIZE / size)) if size > 0 else 0
+    if not 2 <= abs(exponent) <= MOST_DOUBLINGS:
+        return layers, ()
+    factor = np.float32(2.0**exponent)
+    scaled = {name: (kernel, bias * factor) for name, (kernel, bias) in layers.items()}
+    scaled["conv1_1"] = kernel * factor, scaled["conv1_1"][1]
+    how = f"multiplied by {2**exponent:,}" if exponent > 0 else f"divided by {2**-exponent:,}"
+    return scaled, (
+        f"its activations are {how}, to be as large as those of Caffe's networks, for which "
+        "--alpha and --beta were chosen",
     )
 
 
@@ -127,13 +140,13 @@ def _of_caffe(kernel: np.ndarray, biases: np.ndarray, directions: np.ndarray) ->
     kernel = _red_first(kernel, colours < 0)
     size = (BIASES @ BIASES) / (BIASES @ biases[: len(BIASES)])
     if size < 10:  # 0..255: 1
-        return FirstLayer(kernel, IMAGENET_MEAN, weaker(kernel))
+        return FirstLayer(kernel, IMAGENET_MEAN)
     # 0..1 divided by the deviation: 58; 0..1: 255
     of_torchvision = size < 120
     scale = 255 * (TORCH_DEVIATION if of_torchvision else np.ones(3))
     mean = (255 * TORCH_MEAN).astype(np.float32) if of_torchvision else IMAGENET_MEAN
     kernel = (kernel / scale[:, np.newaxis]).astype(np.float32)
-    return FirstLayer(kernel, mean, weaker(kernel))
+    return FirstLayer(kernel, mean)
 
 
 def _red_first(kernel: np.ndarray, blue_first: bool) -> np.ndarray:

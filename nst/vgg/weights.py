@@ -17,6 +17,7 @@ from nst.silence import silent_warnings
 from nst.text import printable
 from nst.vgg import file_kinds
 from nst.vgg.arrays import DamagedError, Layers, Network
+from nst.vgg.conventions import as_large_as_caffe
 from nst.vgg.download import DownloadError, download
 from nst.vgg.layers import NETWORKS, convolutions
 
@@ -96,7 +97,7 @@ class Weights:
     mean: (3,) float32, mean pixel of the training set, red, green, blue, 0..255.
     layers: {conv layer: (kernel (3, 3, in, out) float32, bias (out,) float32)}; the input of
         conv1_1 is red, green, blue.
-    notes: for the user, one sentence for each thing that was guessed.
+    notes: for the user, one sentence for each thing that was guessed or scaled.
     """
 
     network: str
@@ -166,7 +167,8 @@ def load(file: WeightsFile) -> Weights:
         with silent_warnings:  # about invalid numbers, which _network refuses
             network = read(file.path, file.sha256)
         name = _network(network)
-        return Weights(name, file, network.mean, network.layers, network.notes)
+        layers, scaled = as_large_as_caffe(network.layers)
+        return Weights(name, file, network.mean, layers, network.notes + scaled)
     except (MemoryError, WeightsError):
         raise
     except ImportError:

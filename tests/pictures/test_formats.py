@@ -16,8 +16,9 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from helpers import ROOT
 from nst.errors import PictureError
-from nst.pictures.camera_raw import EXTENSIONS, FORMATS_FILE
+from nst.pictures.camera_raw import EXTENSIONS
 from nst.pictures.find import collect_pictures
+from nst.pictures.missing_package import OPTIONAL
 from nst.pictures.read import peek_size, read_picture
 
 HEIC = Path(__file__).parent / "heic"  # made by pillow-heif, which can write them
@@ -62,15 +63,15 @@ def test_the_opacity_of_a_heic():
     [
         ("a.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "pi_heif", "-r requirements.txt"),
         ("a.heif", b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "pi_heif", "-r requirements.txt"),
-        ("a.jxl", b"\xff\x0a\0\0", "pillow_jxl", f"-r {FORMATS_FILE}"),
-        ("a.jxl", b"\0\0\0\x0cJXL \x0d\x0a\x87\x0a", "pillow_jxl", f"-r {FORMATS_FILE}"),
-        ("a.raf", b"FUJIFILMCCD-RAW ", "rawpy", f"-r {FORMATS_FILE}"),
-        ("a.orf", b"IIRO\x08\0\0\0", "rawpy", f"-r {FORMATS_FILE}"),
-        ("a.rw2", b"IIU\0\x18\0\0\0", "rawpy", f"-r {FORMATS_FILE}"),
-        ("a.cr2", b"II*\0\x10\0\0\0CR\2\0", "rawpy", f"-r {FORMATS_FILE}"),
-        ("a.cr3", b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", "rawpy", f"-r {FORMATS_FILE}"),
-        ("a.iiq", b"II*\0\x10\0\0\0IIIITwaR", "rawpy", f"-r {FORMATS_FILE}"),
-        ("a.x3f", b"FOVb\0\0\2\0", "rawpy", f"-r {FORMATS_FILE}"),
+        ("a.jxl", b"\xff\x0a\0\0", "pillow_jxl", f"-r {OPTIONAL}"),
+        ("a.jxl", b"\0\0\0\x0cJXL \x0d\x0a\x87\x0a", "pillow_jxl", f"-r {OPTIONAL}"),
+        ("a.raf", b"FUJIFILMCCD-RAW ", "rawpy", f"-r {OPTIONAL}"),
+        ("a.orf", b"IIRO\x08\0\0\0", "rawpy", f"-r {OPTIONAL}"),
+        ("a.rw2", b"IIU\0\x18\0\0\0", "rawpy", f"-r {OPTIONAL}"),
+        ("a.cr2", b"II*\0\x10\0\0\0CR\2\0", "rawpy", f"-r {OPTIONAL}"),
+        ("a.cr3", b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", "rawpy", f"-r {OPTIONAL}"),
+        ("a.iiq", b"II*\0\x10\0\0\0IIIITwaR", "rawpy", f"-r {OPTIONAL}"),
+        ("a.x3f", b"FOVb\0\0\2\0", "rawpy", f"-r {OPTIONAL}"),
         ("a.mp4", b"\0\0\0\x18ftypisom\0\0\0\0isomavc1", "av", "is a video"),
     ],
 )
@@ -108,7 +109,7 @@ def test_a_raw_file_is_never_read_as_its_preview(tmp_path, monkeypatch, name, mo
     path = tmp_path / name
     write_raw(path, mosaic_in_page)
     monkeypatch.setitem(sys.modules, "rawpy", None)
-    with pytest.raises(PictureError, match=f"camera RAW file.*{FORMATS_FILE}"):
+    with pytest.raises(PictureError, match=f"camera RAW file.*{OPTIONAL}"):
         peek_size(path)
     Image.new("RGB", (4, 3)).save(tmp_path / "a.png")
     found = collect_pictures((str(tmp_path),), "content_image_filename", tmp_path / "out")
@@ -127,7 +128,7 @@ def test_a_tiff_with_the_name_of_a_raw_file_is_none_of_its_preview(tmp_path, mon
 
 @pytest.mark.parametrize("long_side", [None, 20])
 def test_a_raw_file_is_developed_where_rawpy_is_installed(tmp_path, long_side):
-    pytest.importorskip("rawpy", reason=f"not installed: pip install -r {FORMATS_FILE}")
+    pytest.importorskip("rawpy", reason=f"not installed: pip install -r {OPTIONAL}")
     path = tmp_path / "a.dng"
     write_raw(path)
     assert peek_size(path) == (90, 60)
@@ -141,7 +142,7 @@ def test_a_raw_file_is_developed_where_rawpy_is_installed(tmp_path, long_side):
 
 
 def test_jpeg_xl_where_its_plugin_is_installed(tmp_path):
-    reason = f"not installed: pip install -r {FORMATS_FILE}"
+    reason = f"not installed: pip install -r {OPTIONAL}"
     pytest.importorskip("pillow_jxl", reason=reason)
     path, exif = tmp_path / "a.jxl", Image.Exif()
     for size in ((90, 60), (256, 128), (640, 360), (1000, 17), (3, 2000)):

@@ -164,3 +164,15 @@ def test_damaged_files_are_read_or_refused(tmp_path, seed, changes, kept, more):
             assert max(read_picture(path, 64).rgb.shape) <= 64
         except PictureError as error:
             assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_wherever_a_picture_is_cut_it_is_refused(tmp_path, kind):
+    """Within the escape of a byte 255, and beside a restart marker, too."""
+    data = KINDS[kind]
+    first = data.rindex(b"\xff\xda") + 20
+    cuts = {at + 1 for at in range(first, len(data) - 2) if data[at] == 0xFF}
+    cuts |= {at - 1 for at in cuts} | set(range(len(data) - 40, len(data) - 8))
+    for cut in cuts:
+        with pytest.raises(PictureError, match="its end is missing"):
+            read(tmp_path, data[:cut])

@@ -39,7 +39,7 @@ def test_every_kind_shows_the_same_picture(tmp_path, kind):
     # A byte of a* or b* is up to some levels of sRGB.
     assert difference.max() <= (12 if kind.photometric == "cielab" else 2)
     assert difference.mean() <= 2
-    is_transparent = kind.alpha in ("assocalpha", "unassalpha") and kind.photometric != "separated"
+    is_transparent = kind.alpha in ("assocalpha", "unassalpha")
     assert (picture.transparency is not None) == is_transparent
     if is_transparent:
         assert np.abs(picture.transparency - OPACITY[:, :, 0].astype(int)).max() <= 1

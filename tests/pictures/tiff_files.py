@@ -71,7 +71,11 @@ class Kind:
     def samples(self):
         """(H, W, channels) of the numbers that stand in the file."""
         levels = COLOURS[self.photometric]
-        if self.alpha == "assocalpha":
+        if self.alpha == "assocalpha" and self.photometric == "cielab":
+            signed = levels.view(np.int8) * (OPACITY / 255)
+            light = levels[:, :, :1] * (OPACITY / 255)
+            levels = np.dstack([light, signed[:, :, 1:]]).round().astype(np.int16).astype(np.uint8)
+        elif self.alpha == "assocalpha":
             levels = np.rint(levels * (OPACITY / 255)).astype(np.uint8)
         if self.alpha is not None:
             levels = np.concatenate([levels, OPACITY], axis=2)
@@ -80,8 +84,10 @@ class Kind:
         if self.numbers[0] == "f":
             return (levels / 255).astype(self.numbers)
         if self.photometric == "cielab" and self.numbers == "u2":
-            signed = levels.view(np.int8).astype(np.int16) * 256
-            return np.dstack([levels[:, :, 0] * np.uint16(257), signed[:, :, 1:].view(np.uint16)])
+            signed = levels[:, :, 1:3].view(np.int8).astype(np.int16) * 256
+            deep = levels * np.uint16(257)
+            deep[:, :, 1:3] = signed.view(np.uint16)
+            return deep
         factor = {1: 1, 2: 257, 4: 16843009, 8: 72340172838076673}[int(self.numbers[1])]
         return levels.astype(self.numbers) * np.array(factor, self.numbers)
 
@@ -91,7 +97,7 @@ class Kind:
             levels = np.repeat(GREY, 3, axis=2).astype(float)
         else:
             levels = RGB.astype(float)
-        if self.alpha in ("assocalpha", "unassalpha") and self.photometric != "separated":
+        if self.alpha in ("assocalpha", "unassalpha"):
             levels = levels * (OPACITY / 255) + 255 - OPACITY
         return levels
 
@@ -113,7 +119,7 @@ def kinds(draw):
         compression = draw(st.sampled_from([None, "lzw", "zlib", "packbits", "zstd", "lzma"]))
     # Colours that are divided by a small opacity of 8 bits are not what they were.
     alphas = [None, "unassalpha", "unspecified"]
-    if photometric == "rgb":
+    if photometric in ("rgb", "separated", "cielab"):
         alphas.append("assocalpha")
     return Kind(
         numbers,
@@ -122,7 +128,7 @@ def kinds(draw):
         compression,
         compression is not None and numbers != "u8" and draw(st.booleans()),
         draw(st.sampled_from("<>")),
-        draw(st.sampled_from(alphas)) if photometric != "cielab" and not is_packed else None,
+        draw(st.sampled_from(alphas)) if not is_packed else None,
         draw(st.sampled_from([None, (16, 32)])) if not is_packed else None,
         draw(st.booleans()),
     )

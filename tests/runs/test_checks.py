@@ -1,10 +1,12 @@
 """What is refused before TensorFlow is imported: output folders that cannot be written."""
 
+import errno
 import os
 import subprocess
 import sys
 
 import pytest
+from disks import Disk
 
 from helpers import QUICK, ROOT
 from nst.errors import OutputError
@@ -46,6 +48,25 @@ def test_output_folders_that_cannot_be(here, link, target, output_dir, words):
     assert "--output_dir" in str(refused.value)
     assert sorted(here.rglob("*")) == before
     assert (here / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("refuses", "error", "output_dir", "name"),
+    [
+        (lambda name: ":" in name, errno.EINVAL, "day 12:30", "day 12:30"),
+        (lambda name: "?" in name, errno.EINVAL, "a/what?/b", "what?"),
+        (lambda name: len(name) > 143, errno.ENAMETOOLONG, "x" * 144, "x" * 144),
+    ],
+)
+def test_a_name_that_the_disk_refuses(here, monkeypatch, refuses, error, output_dir, name):
+    Disk(here, refuses=refuses, error=error).mount(monkeypatch)
+    with pytest.raises(OutputError) as refused:
+        plan_batch(Settings(output_dir=output_dir))
+    words = f"{output_dir}: the disk refuses the name {name} ({os.strerror(error)}); change --out"
+    assert str(refused.value).startswith(words)
+    assert not list(here.iterdir())
+    check_output(here / "plain/a/../a")
+    assert not list(here.iterdir())
 
 
 def test_links_to_folders_are_followed(here):

@@ -170,6 +170,30 @@ def test_the_transparency_of_a_content_is_kept_or_ignored(files):
     assert read_job(settings(files)).visible is None
 
 
+@pytest.mark.parametrize("transparent", ["keep", "ignore"])
+def test_a_soft_edge_has_no_white_in_it(nst, files, transparent):
+    """A start from the content that is not moved: the network sees the same."""
+    y, x = np.mgrid[:48, :48]
+    opacity = np.clip((22 - np.hypot(y - 24, x - 24)) / 9, 0, 1)
+    dark = np.dstack([np.full((48, 48, 3), 20), opacity * 255]).round().astype(np.uint8)
+    Image.fromarray(dark).save("soft.png")
+    names = ("--content_image_filename", "soft.png", "--style_image_filename", "soft.png")
+    still = ("--init", "content", "--learning_rate", 1e-6, "--preserve_colors", "none")
+    done = nst(*names, *still, *QUICK, "--transparent", transparent)
+    assert done.code == 0, done.err
+    with Image.open("output/soft__soft/generated_image.png") as result:
+        found = np.asarray(result.convert("RGBA")).astype(int)
+    edge = (opacity > 0.1) & (opacity < 0.9)
+    if transparent == "keep":
+        assert (found[..., 3] == dark[..., 3]).all()
+        assert np.abs(found[edge, :3] - 20).max() <= 4
+        seen = read_job(settings(files, content_image_filename="soft.png"))
+        assert seen.seen(seen.content).max() < 60
+    else:
+        assert found[edge, :3].max() > 200
+        assert (found[..., 3] == 255).all()
+
+
 def test_transparency_that_hides_everything_is_not_meant(files):
     with Image.open(files / "photo.png") as image:
         image = image.convert("RGBA")

@@ -2,8 +2,13 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from weight_files import torch_network, torch_zip
 
-from nst.vgg.conventions import IMAGENET_MEAN, before_first, for_pixels
+from helpers import QUICK, run_json
+from nst.vgg.conventions import IMAGENET_MEAN, as_large_as_caffe, before_first, for_pixels
+from nst.vgg.weights import Weights, WeightsFile
+from nst_utils import VGG
 
 MEAN = 255 * np.array([0.485, 0.456, 0.406])
 DEVIATION = np.array([0.229, 0.224, 0.225])
@@ -50,9 +55,7 @@ def test_a_network_whose_channels_were_scaled_is_known(first):
     factors = np.exp(np.random.default_rng(2).normal(size=64)) / 100
     layer = for_pixels((kernel * factors)[:, :, ::-1], bias * factors, None, "")
     np.testing.assert_allclose(layer.kernel, kernel * factors)
-    (note,) = layer.notes
-    assert "times smaller than those of Caffe's networks" in note
-    assert "--beta" in note
+    assert layer.notes == ()
 
 
 @pytest.mark.parametrize(
@@ -75,12 +78,11 @@ def test_others_are_taken_for_those_of_torchvision(temple):
     expected = convolved((pixels / 255 - MEAN / 255) / DEVIATION, kernel, bias)
     found = convolved(pixels - layer.mean, layer.kernel, bias)
     np.testing.assert_allclose(found, expected, atol=1e-5)  # its borders, too
-    assert len(layer.notes) == 2
-    assert "taken for torchvision's" in layer.notes[0]
-    assert "--beta" in layer.notes[1]
+    (note,) = layer.notes
+    assert "taken for torchvision's" in note
     known = for_pixels(kernel, bias, None, "dcbb9e9d" + "0" * 56)
     assert (known.kernel == layer.kernel).all()
-    assert known.notes == layer.notes[1:]
+    assert known.notes == ()
     of_keras = for_pixels(kernel, bias, True, "")
     assert (of_keras.kernel == kernel[:, :, ::-1]).all()
     assert (of_keras.mean == IMAGENET_MEAN).all()
@@ -106,3 +108,76 @@ def test_a_first_convolution_of_1_x_1_is_folded(temple):
     np.testing.assert_allclose(convolved(pixels - layer.mean, layer.kernel, 0), expected, atol=1e-2)
     with pytest.raises(ValueError, match="mixes the colours up"):
         before_first(kernel, np.ones((3, 4)))
+
+
+def smaller(layers, factor):
+    """The network whose activations are those of ``layers``, divided by a factor."""
+    divided = {name: (kernel, bias / np.float32(factor)) for name, (kernel, bias) in layers.items()}
+    kernel, bias = divided["conv1_1"]
+    return divided | {"conv1_1": (kernel / np.float32(factor), bias)}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("pooling", ["avg", "max"])
+def test_every_activation_is_multiplied_by_one_factor_exactly(vgg19, temple, dtype, pooling):
+    small = smaller(vgg19.layers, 57.3)
+    scaled, (note,) = as_large_as_caffe(small)
+    assert "multiplied by 64, to be as large as those of Caffe" in note
+    wanted = ("conv1_1", "conv2_2", "pool2", "conv3_3", "pool4", "conv5_1")
+    file = WeightsFile(None, "made here", "")
+    before, after = (
+        VGG(Weights("VGG-19", file, vgg19.mean, layers), wanted, pooling, tf.as_dtype(dtype))(
+            tf.constant(temple[:40, :52])
+        )
+        for layers in (small, scaled)
+    )
+    for layer in wanted:
+        values = np.asarray(before[layer], np.float32)
+        assert values.any()
+        assert (np.asarray(after[layer], np.float32) == 64 * values).all()
+
+
+@pytest.mark.parametrize(
+    ("factor", "words"),
+    [
+        (1, None),
+        (2.7, None),
+        (1 / 2.7, None),
+        (4, "multiplied by 4,"),
+        (3600, "multiplied by 4,096,"),
+        (1 / 50, "divided by 64,"),
+    ],
+)
+def test_activations_are_as_large_as_those_of_caffe(vgg19, factor, words):
+    scaled, notes = as_large_as_caffe(smaller(vgg19.layers, factor))
+    if words is None:
+        assert notes == ()
+    else:
+        assert words in notes[0]
+    size, of_caffe = (np.std(layers["conv1_1"][0]) for layers in (scaled, vgg19.layers))
+    assert 1 / 4 < size / of_caffe < 4
+
+
+@pytest.mark.parametrize("kernel", [0, 1e-30, 1e30])
+def test_kernels_of_no_network_are_left_as_they_are(kernel):
+    layers = {"conv1_1": (np.full((3, 3, 3, 64), kernel, np.float32), np.ones(64, np.float32))}
+    assert as_large_as_caffe(layers) == (layers, ())
+
+
+def test_the_picture_of_a_file_of_torchvision_is_that_of_caffe(nst, pair, vgg16, tmp_path):
+    """At the same --alpha and --beta: J within a percent."""
+    layers = smaller(vgg16.layers, 64)
+    kernel, bias = layers["conv1_1"]
+    layers["conv1_1"] = kernel * (255 * DEVIATION.astype(np.float32)[:, np.newaxis]), bias
+    made = torch_network(layers, lambda layer, place, part: f"features.{place}.{part}")
+    (tmp_path / "net.pth").write_bytes(torch_zip(*made))
+    costs = []
+    for folder, options in (("caffe", ()), ("torch", ("--model_path", tmp_path / "net.pth"))):
+        done = nst(*pair, *QUICK, "--network", "vgg16", "--output_dir", tmp_path / folder, *options)
+        assert done.code == 0, done.err
+        (run,) = (tmp_path / folder).glob("*/run.json")
+        costs.append(run_json(run.parent)["final_costs"]["J"])
+    notes = run_json(run.parent)["network"]["notes"]
+    assert ["multiplied by 64, to be" in note for note in notes] == [True]
+    assert notes[0] in done.err
+    assert costs[1] == pytest.approx(costs[0], rel=0.01)
