@@ -41,8 +41,9 @@ from nst.engine.tensorflow_alone import tf
 from nst.engine.tile_graphs import TileGraphs
 from nst.engine.tiling import WHOLE, Tiling
 from nst.errors import DivergedError, UsageError
+from nst.options import START_WORDS
 from nst.pictures.resize import resize
-from nst.settings import START_WORDS, Settings
+from nst.settings import Settings
 from nst.style_losses import STYLE_LOSSES
 from nst.vgg.layers import channels, layers_up_to
 from nst.vgg.weights import Weights

@@ -18,7 +18,8 @@ import nst_utils
 from nst.api import build_objective
 from nst.engine.inputs import TransferInputs
 from nst.engine.tiling import WHOLE, Tiling
-from nst.settings import STYLE_LOSSES, Settings
+from nst.settings import Settings
+from nst.style_losses import STYLE_LOSSES
 from nst.vgg import weights
 from nst.vgg.layers import layers_up_to
 

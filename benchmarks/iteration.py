@@ -19,7 +19,9 @@ from nst.engine.inputs import TransferInputs
 from nst.engine.objective import Objective
 from nst.engine.optimizers import Optimizer
 from nst.engine.tiling import WHOLE, Tiling
-from nst.settings import OPTIMIZERS, STYLE_LOSSES, Settings
+from nst.options import OPTIMIZERS
+from nst.settings import Settings
+from nst.style_losses import STYLE_LOSSES
 from nst.vgg import weights
 from nst.vgg.layers import layers_up_to
 

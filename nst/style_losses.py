@@ -28,7 +28,7 @@ class Schedule:
     of the whole run; fewer epochs have fewer rounds. last_first_step: ``first_step`` of a round.
     """
 
-    # Starting at 200 reaches a low cost sooner, but the content dissolves in strokes as large as its
+    # From 200 on a low cost is reached sooner, but the content dissolves in strokes as large as its
     # parts.
     coarsest: int = 400
     ratio: float | None = None
@@ -50,7 +50,7 @@ class StyleLoss:
     ``NeighbourTarget``, made from that and its ``cells``.
     matches: whether each position of the picture is compared with a feature of the style of its
     own, the most similar one to the content (``nst.engine.neighbour_search``). That holds the
-    content, so there is no content cost. Otherwise a layer is compared with its mean over the style.
+    content, so there is no content cost. Otherwise means over picture and style are compared.
     defaults: of settings.
     """
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from nst.style_losses import MATCHED_BLOCKS
-from nst.vgg.layers import CHANNELS, CONVOLUTIONS
+from nst.vgg.layers import CHANNELS, CONVOLUTIONS, block
 
 LAST_BLOCKS = (2, 3, 4)  # compared in the last pass: block 1 adds little but grain
 # Block -> a position of a hypercolumn is the mean over so many by so many cells of an activation.
@@ -12,11 +12,6 @@ FINE = 4  # pixels along a position of a hypercolumn
 TURNS = 4  # a style is also searched turned by 90, 180 and 270 degrees
 MOST_FEATURES = 16384  # hypercolumns of all styles and turns
 MOST_LAST_FEATURES = 3600  # features of each layer in the last pass, of all styles and turns
-
-
-def block(layer: str) -> int:
-    """The number of the block of a convolution."""
-    return int(layer.removeprefix("conv")[0])
 
 
 def layer_cells(layers: Iterable[str], last_pass: bool) -> dict[str, int]:

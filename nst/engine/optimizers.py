@@ -15,7 +15,8 @@ import numpy as np
 
 from nst.engine.lbfgs import LBFGS  # noqa: F401 (found by its name)
 from nst.engine.pixels import HIGH, IMAGE_BYTES, LOW
-from nst.settings import OPTIMIZERS, Settings
+from nst.options import OPTIMIZERS
+from nst.settings import Settings
 
 if TYPE_CHECKING:
     import tensorflow as tf

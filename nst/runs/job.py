@@ -8,6 +8,7 @@ import numpy as np
 
 from nst.engine.optimizers import optimizer_class
 from nst.errors import UsageError
+from nst.options import START_WORDS
 from nst.pictures.find import find_picture
 from nst.pictures.fit import crop_to_shape, read_fitted
 from nst.pictures.mask_files import MaskFinder
@@ -16,7 +17,7 @@ from nst.pictures.read import Picture, hash_picture, read_picture
 from nst.pictures.write import check_side
 from nst.runs.checks import check_counts, check_settings, is_mixed
 from nst.runs.job_masks import check_regions, read_masks, visible_part, with_transparency
-from nst.settings import START_WORDS, Settings
+from nst.settings import Settings
 
 MASKS = ("content_mask", "style_mask")
 STYLE_SETTINGS = (

@@ -20,10 +20,11 @@ from nst.cli import live
 from nst.cli.live import Live
 from nst.engine.step import Costs, Position, Step
 from nst.errors import ExitCode
+from nst.options import LIVE_PORT
 from nst.runs.batch import Outcome, plan_batch
 from nst.runs.folder import RunFolder
 from nst.runs.job import read_job
-from nst.settings import LIVE_PORT, Settings
+from nst.settings import Settings
 
 IMAGE = np.zeros((32, 48, 3), np.float32)
 ENDLESS = (*QUICK, "--epochs", 1_000_000, "--print_every", 1_000_000)

@@ -19,8 +19,10 @@ from nst.engine.scales import scale_factors
 from nst.engine.tiling import WHOLE, Tiling, grid
 from nst.errors import MemoryLimitError
 from nst.limits import MemoryLimit
+from nst.options import OPTIMIZERS
 from nst.parsers import memory_size
-from nst.settings import NEIGHBOURS, OPTIMIZERS, STYLE_LOSSES, Settings
+from nst.settings import Settings
+from nst.style_losses import STYLE_LOSSES
 from nst.vgg.layers import layer_names, layers_up_to
 
 RESIDENT = 250_000_000  # bytes that the process is said to hold
@@ -34,8 +36,8 @@ LAYERS = st.lists(st.sampled_from(layer_names(NETWORK)), min_size=1, max_size=3,
 
 
 def allowed(options):
-    """The options without those that the style loss ``neighbours`` refuses."""
-    if options["style_loss"] != NEIGHBOURS:
+    """The options without those that a style loss refuses which matches positions."""
+    if not STYLE_LOSSES[options["style_loss"]].matches:
         return options
     return {name: options[name] for name in options if name not in REFUSED}
 
@@ -46,7 +48,7 @@ OPTIONS = st.tuples(
         {
             "content_layers": LAYERS,
             "style_layers": LAYERS,
-            "style_loss": st.sampled_from(STYLE_LOSSES),
+            "style_loss": st.sampled_from(list(STYLE_LOSSES)),
             "optimizer": st.sampled_from(list(OPTIMIZERS)),
             "preserve_colors": st.sampled_from(["none", "luminance", "match"]),
             "content_mask": st.sampled_from([None, ("mask.png",), ("one.png", "two.png")]),
@@ -56,7 +58,7 @@ OPTIONS = st.tuples(
     ),
     st.sampled_from([{}, {}, {"alpha": 0}, {"beta": 0}]),
 ).map(lambda pair: allowed(pair[0] | pair[1]))
-# With the style loss ``neighbours`` too, as so few iterations have no last pass.
+# Whatever the style loss, as so few iterations have no last pass.
 ONE_SCALE = {"scales": 1, "epochs": 7}
 SCALES = st.sampled_from([1, 1, 2, "auto"])
 DTYPE = st.sampled_from(DTYPES)
