@@ -18,7 +18,7 @@ paper's N_l is C, its M_l is h w, and its F (N, M) is the transpose of F (h w, C
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pkgutil import resolve_name
 from typing import Any
@@ -32,6 +32,7 @@ from nst.engine.cost_protocols import Cost, Term
 from nst.engine.eager import check_eager
 from nst.engine.evaluation import Evaluation
 from nst.engine.inputs import TransferInputs, prepare_inputs
+from nst.engine.lbfgs import LBFGS
 from nst.engine.objective import Objective
 from nst.engine.optimizers import Optimizer, OptimizerState, on_device, optimizer_class
 from nst.engine.products import product
@@ -478,9 +479,12 @@ def build_optimizer(
     settings: Settings, size: tuple[int, int], last_pass: bool = False
 ) -> Optimizer:
     """Return the optimizer of ``settings`` for images of ``size``, (height, width)."""
+    optimizer = optimizer_class(settings.optimizer).create(settings, size)
     schedule = settings.loss.schedule
     first_step = schedule.last_first_step if last_pass else schedule.first_step
-    return optimizer_class(settings.optimizer).create(settings, size, first_step)
+    if first_step is not None and isinstance(optimizer, LBFGS):
+        optimizer = replace(optimizer, first=first_step)
+    return optimizer
 
 
 def take_step(

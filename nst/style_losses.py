@@ -20,8 +20,8 @@ class Schedule:
     most.
     shares: iterations of the scales, coarsest first, in proportion; further scales, which come
     before, have the first of them. None: each has LESS (``nst.engine.scales``) of those before.
-    first_step: mean length of the first step, as a fraction of the range of values, for an
-    optimizer that finds its own step size; None for its usual one.
+    first_step: mean length of the first step of L-BFGS, as a fraction of the range of values; None
+    for its usual one.
 
     With ``rounds`` a last pass at full size follows, in so many rounds at most, of which each looks
     for its own targets. last_share: its iterations, in proportion to ``shares``. epochs_per_round:

@@ -116,11 +116,9 @@ class LBFGS:
     Saved = SavedLBFGS
 
     @classmethod
-    def create(
-        cls, settings: Settings, size: tuple[int, int], first_step: float | None = None
-    ) -> LBFGS:
-        """Return the optimizer for images of ``size``, (height, width). first_step: ``first``."""
-        return cls(pairs_kept(size), first=FIRST if first_step is None else first_step)
+    def create(cls, settings: Settings, size: tuple[int, int]) -> LBFGS:
+        """Return the optimizer for images of ``size``, (height, width)."""
+        return cls(pairs_kept(size))
 
     @staticmethod
     def state_bytes(size: tuple[int, int]) -> float:

@@ -72,14 +72,8 @@ class Optimizer(Protocol):
     Saved: type[Any]  # its SavedState, which checkpoints make again from the saved fields
 
     @classmethod
-    def create(
-        cls, settings: Settings, size: tuple[int, int], first_step: float | None = None
-    ) -> Optimizer:
-        """The optimizer of ``settings`` for images of ``size``, (height, width).
-
-        first_step: mean length of the first step, as a fraction of the range of values, for one
-            that finds its own step size; None for its usual one.
-        """
+    def create(cls, settings: Settings, size: tuple[int, int]) -> Optimizer:
+        """The optimizer of ``settings`` for images of ``size``, (height, width)."""
 
     @staticmethod
     def state_bytes(size: tuple[int, int]) -> float:
@@ -160,9 +154,7 @@ class Adam:
     Saved = AdamState
 
     @classmethod
-    def create(
-        cls, settings: Settings, size: tuple[int, int], first_step: float | None = None
-    ) -> Adam:
+    def create(cls, settings: Settings, size: tuple[int, int]) -> Adam:
         """Return the optimizer with the learning rate of ``settings``."""
         return cls(settings.learning_rate)
 
