@@ -331,11 +331,11 @@ class TotalVariation:
         pixels = tf.cast(tf.shape(image)[0] * tf.shape(image)[1], tf.float32)
         total = tf.zeros(())
         for axis in (0, 1):
-            lower, upper = _neighbours(image, axis)
+            lower, upper = _adjacent(image, axis)
             difference = lower - upper
             sign = tf.sign(difference)
             if visible is not None:
-                sign *= tf.multiply(*_neighbours(visible, axis))
+                sign *= tf.multiply(*_adjacent(visible, axis))
             total += tf.reduce_sum(sign * difference)
             if self.weight:
                 sign *= self.weight / pixels
@@ -345,7 +345,7 @@ class TotalVariation:
         return total / pixels, gradient
 
 
-def _neighbours(image: tf.Tensor, axis: int) -> tuple[tf.Tensor, tf.Tensor]:
+def _adjacent(image: tf.Tensor, axis: int) -> tuple[tf.Tensor, tf.Tensor]:
     """All pixels of (H, W, C) but the first along an axis, and all but the last."""
     return (image[1:], image[:-1]) if axis == 0 else (image[:, 1:], image[:, :-1])
 
@@ -655,17 +655,6 @@ def _diverged(settings: Settings, dtype: tf.DType, iteration: int) -> DivergedEr
         advice.append("use --precision float32")
     text = ", or ".join(advice) or "use smaller weights of the cost"
     return DivergedError(f"the cost is not finite at iteration {iteration}; {text}")
-
-
-def make_deterministic() -> None:
-    """Let TensorFlow take only operations that give the same bits on every run, on GPUs too.
-
-    On processors the operations used here do so anyway. And float32 is float32 on GPUs, too: with
-    TensorFloat-32 the products of L-BFGS would have ten bits. The switches are for the whole
-    process, so the command line sets them and a program that uses this module decides for itself.
-    """
-    tf.config.experimental.enable_op_determinism()
-    tf.config.experimental.enable_tensor_float_32_execution(False)
 
 
 def __getattr__(name: str) -> Any:

@@ -15,6 +15,7 @@ import tensorflow as tf
 from common import enlarged, machine, report, seconds
 
 import nst_utils
+from nst.engine.determinism import make_deterministic
 from nst.engine.inputs import TransferInputs
 from nst.engine.objective import Objective
 from nst.engine.optimizers import Optimizer
@@ -98,7 +99,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=15, help="calls timed")
     parser.add_argument("--json", metavar="FILE", help="write the numbers there, too")
     options = parser.parse_args()
-    nst_utils.make_deterministic()
+    make_deterministic()
 
     dtype = tf.dtypes.as_dtype(options.precision)
     settings = Settings(style_loss=options.style_loss, padding=options.padding)
