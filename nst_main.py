@@ -15,22 +15,20 @@ if OWN_PROCESS and signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback before there is anything to save
 
 import contextlib
-import logging
 import os
 import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nst import limits
+from nst.cli import loading
 from nst.cli.parser import COMMAND_OPTIONS, build_parser
 from nst.cli.stopping import Stopping
 from nst.cli.streams import usable_streams
-from nst.errors import ExitCode, NSTError, TensorFlowError, UsageError
-from nst.lean_import import lean_import
+from nst.errors import ExitCode, NSTError, UsageError
 from nst.runs.rerun import EarlierRun, read_run
 from nst.settings import Settings
-from nst.silence import last_words, silent_stderr
-from nst.text import cause, red
+from nst.silence import silent_stderr
+from nst.text import red
 from nst.vgg.layers import NETWORKS
 
 if TYPE_CHECKING:  # they take long to import: a wrong flag is answered at once
@@ -101,7 +99,7 @@ def _carry_out(
     progress = None
     stopping = resources.enter_context(Stopping(own_process))
     try:
-        limit_numpy(settings)
+        loading.limit_numpy(settings.threads)
         from nst.runs.progress import Listeners
 
         progress = Listeners()
@@ -235,67 +233,10 @@ def check_earlier_run(command: Command) -> None:
             command.progress.say(f"{path}: of other versions: the picture may differ a little.")
 
 
-def limit_numpy(settings: Settings) -> None:
-    """Let NumPy, which makes its threads when it is imported, make no more than this job may use.
-
-    Raises MemoryLimitError if there may not be enough threads.
-    """
-    threads = limits.choose_threads(settings.threads)
-    if threads < limits.schedulable():
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", str(threads))
-
-
 def load_tensorflow(command: Command) -> None:
-    """Import the method, with as many of TensorFlow's messages as the user wants.
-
-    TensorFlow gets the threads that this job may use. Raises MemoryLimitError if it would not fit
-    into a limit, and TensorFlowError.
-    """
-    threads = limits.choose_threads(command.settings.threads)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if command.verbose else "3")
-    if "tensorflow" not in sys.modules:
-        limits.check_loading(threads)
-        limits.save_address_space()
-    if sys.stderr.isatty():
-        command.progress.say("Loading TensorFlow ...")
-    # Without Keras, which brings Matplotlib along, TensorFlow is there in two thirds of the time.
-    lean = lean_import("tensorflow", without=("keras.src", "scipy.sparse", "h5py"))
-    with lean, contextlib.nullcontext() if command.verbose else last_words(loading_crash()):
-        tf = import_tensorflow()
-        import nst_utils
-    if not command.verbose:
-        logger = logging.getLogger("tensorflow")
-        command.resources.callback(logger.setLevel, logger.level)
-        logger.setLevel(logging.ERROR)
-    if threads != limits.schedulable():  # as many as TensorFlow takes anyway
-        with contextlib.suppress(RuntimeError):  # this process has computed: they are made
-            tf.config.threading.set_intra_op_parallelism_threads(threads)
-            tf.config.threading.set_inter_op_parallelism_threads(threads)
-    as_before = tf.config.experimental.tensor_float_32_execution_enabled()
-    command.resources.callback(tf.config.experimental.enable_tensor_float_32_execution, as_before)
-    nst_utils.make_deterministic()
-
-
-def loading_crash() -> str:
-    """The heading above what TensorFlow said last, if it ends the program while it is loaded."""
-    reason = "this processor lacks AVX, which its packages need; " if limits.lacks_avx() else ""
-    return (
-        "nst_main.py: error: TensorFlow cannot be loaded, it ended the program; "
-        f"{reason}see README, If something goes wrong. It said:"
-    )
-
-
-def import_tensorflow() -> Any:
-    """Return the module; raises ModuleNotFoundError without it, and TensorFlowError."""
-    try:
-        import tensorflow
-    except Exception as error:  # of its many libraries, each may be of the wrong version
-        if isinstance(error, ModuleNotFoundError) and error.name == "tensorflow":
-            raise
-        raise TensorFlowError(
-            f"TensorFlow cannot be loaded: {cause(error)}; see README, If something goes wrong"
-        ) from error
-    return tensorflow
+    """Import the method; raises MemoryLimitError if it would not fit, and TensorFlowError."""
+    threads, say = command.settings.threads, command.progress.say
+    loading.load_tensorflow(threads, command.verbose, say, command.resources)
 
 
 def find_device(command: Command) -> "Device":

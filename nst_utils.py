@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pkgutil import resolve_name
 from typing import Any
 
 import numpy as np
@@ -27,24 +28,24 @@ import numpy as np
 import nst.engine.tensorflow_alone  # noqa: F401 (before all that import TensorFlow)
 from nst.engine import colours, hypercolumns, neighbour_search, precision
 from nst.engine.borders import border_width
-from nst.engine.cost_protocols import MeanCost, Term
+from nst.engine.cost_protocols import Cost, Term
 from nst.engine.eager import check_eager
 from nst.engine.evaluation import Evaluation
 from nst.engine.inputs import TransferInputs, prepare_inputs
 from nst.engine.lbfgs import LBFGS
-from nst.engine.neighbour_cost import NeighbourCost
 from nst.engine.objective import Objective
 from nst.engine.optimizers import Optimizer, OptimizerState, on_device, optimizer_class
 from nst.engine.products import product
 from nst.engine.scales import last_rounds, scale_factors, scale_iterations
 from nst.engine.step import Costs, LazyImage, Position, Step
-from nst.engine.style_costs import MomentsCost, WassersteinCost
 from nst.engine.tensorflow_alone import tf
 from nst.engine.tile_graphs import TileGraphs
 from nst.engine.tiling import WHOLE, Tiling
 from nst.errors import DivergedError, UsageError
+from nst.options import START_WORDS
 from nst.pictures.resize import resize
-from nst.settings import NEIGHBOURS, START_WORDS, Settings
+from nst.settings import Settings
+from nst.style_losses import STYLE_LOSSES
 from nst.vgg.layers import channels, layers_up_to
 from nst.vgg.weights import Weights
 
@@ -302,12 +303,9 @@ class StyleCost:
         return tf.reshape(gradient, shape)  # (1, h, w, C)
 
 
-# Word of --style_loss -> cost of a layer.
-STYLE_COSTS: dict[str, Callable[[int], MeanCost]] = {
-    "gram": StyleCost,
-    "moments": MomentsCost,
-    "wasserstein": WassersteinCost,
-}
+def style_cost_class(loss: str) -> Callable[..., Cost]:
+    """The class of a word of ``--style_loss``: ``StyleCost``, or another one in its place."""
+    return resolve_name(STYLE_LOSSES[loss].cost)
 
 
 # --- The total cost ----------------------------------------------------------------------------
@@ -333,11 +331,11 @@ class TotalVariation:
         pixels = tf.cast(tf.shape(image)[0] * tf.shape(image)[1], tf.float32)
         total = tf.zeros(())
         for axis in (0, 1):
-            lower, upper = _neighbours(image, axis)
+            lower, upper = _adjacent(image, axis)
             difference = lower - upper
             sign = tf.sign(difference)
             if visible is not None:
-                sign *= tf.multiply(*_neighbours(visible, axis))
+                sign *= tf.multiply(*_adjacent(visible, axis))
             total += tf.reduce_sum(sign * difference)
             if self.weight:
                 sign *= self.weight / pixels
@@ -347,7 +345,7 @@ class TotalVariation:
         return total / pixels, gradient
 
 
-def _neighbours(image: tf.Tensor, axis: int) -> tuple[tf.Tensor, tf.Tensor]:
+def _adjacent(image: tf.Tensor, axis: int) -> tuple[tf.Tensor, tf.Tensor]:
     """All pixels of (H, W, C) but the first along an axis, and all but the last."""
     return (image[1:], image[:-1]) if axis == 0 else (image[:, 1:], image[:, :-1])
 
@@ -355,8 +353,7 @@ def _neighbours(image: tf.Tensor, axis: int) -> tuple[tf.Tensor, tf.Tensor]:
 class TotalCost:
     """J = alpha J_content + beta J_style + tv_weight J_tv ([1], equation 7, with J_tv added).
 
-    J_content and J_style are sums over layers, each with its share. This is where the cost of each
-    part is chosen: another style cost is a class like StyleCost, and its name here.
+    J_content and J_style are sums over layers, each with its share.
 
     Run with --overwrite after a change here: a run folder does not know the code of a cost.
 
@@ -373,30 +370,24 @@ class TotalCost:
             for layer, share in settings.used_content_layers
         ]
         self.style_layers = [layer for layer, _ in settings.used_style_layers]
+        self.terms = (*content, *self._style_terms(settings))
         self.last_terms: tuple[Term, ...] = ()
-        if settings.style_loss == NEIGHBOURS:
-            self.terms, self.last_terms = self._neighbour_terms()
-            return
-        style_cost = STYLE_COSTS[settings.style_loss]
-        style = [
-            Term("style", layer, style_cost(channels(layer)), share, self.weights["style"])
-            for layer, share in settings.used_style_layers
-        ]
-        self.terms = (*content, *style)
+        if settings.loss.schedule.rounds:
+            self.last_terms = (*content, *self._style_terms(settings, last_pass=True))
 
-    def _neighbour_terms(self) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
-        """The terms of the scales, whose targets hold their weights, and those of the last pass."""
-        beta = self.weights["style"]
-
-        def terms(blocks: Sequence[int], cells: Mapping[int, int]) -> tuple[Term, ...]:
-            costs = {
-                layer: NeighbourCost(channels(layer), cells.get(hypercolumns.block(layer), 1))
-                for layer in self.style_layers
-                if hypercolumns.block(layer) in blocks
-            }
-            return tuple(Term("style", layer, cost, 1.0, beta) for layer, cost in costs.items())
-
-        return terms(hypercolumns.BLOCKS, hypercolumns.CELLS), terms(hypercolumns.LAST_BLOCKS, {})
+    def _style_terms(self, settings: Settings, last_pass: bool = False) -> tuple[Term, ...]:
+        """A term for each style layer, or for each that is compared in the last pass."""
+        style_cost, shares = style_cost_class(settings.style_loss), settings.used_style_layers
+        if settings.loss.matches:
+            cells = hypercolumns.layer_cells(self.style_layers, last_pass)
+            costs = {layer: style_cost(channels(layer), cells[layer]) for layer in cells}
+        else:
+            costs = {layer: style_cost(channels(layer)) for layer in self.style_layers}
+        return tuple(
+            Term("style", layer, costs[layer], share, self.weights["style"])
+            for layer, share in shares
+            if layer in costs
+        )
 
     def costs(self, values: Mapping[str, tf.Tensor], image_cost: tf.Tensor) -> Costs:
         """J and its parts, float64 scalars. values: share * cost of each term, by key.
@@ -437,11 +428,12 @@ def make_objective(
 ) -> Objective:
     """Return J of ``settings`` for pictures of the size of ``inputs``.
 
-    anchor: with ``neighbours``, the picture (H, W, 3) whose positions look for their features
-    beside the content's, None at the first scale; in the last pass (last_pass) in its place.
+    anchor: where positions are matched, the picture (H, W, 3) whose positions look for their
+    features beside the content's, None at the first scale; in the last pass (last_pass) in its
+    place.
     """
     targets = None
-    if settings.style_loss == NEIGHBOURS:
+    if settings.loss.matches:
         targets = neighbour_search.find_targets(graphs, inputs, tiling, anchor, last_pass)
     return Objective(graphs, inputs, tiling, targets, last_pass)
 
@@ -483,19 +475,15 @@ def start_image(
 # --- The optimizer and the loop ----------------------------------------------------------------
 
 
-# ``LBFGS.first`` with the style loss ``neighbours``: longer first steps leave noise, or are
-# rejected.
-FIRST_OF_SCALE = 0.02
-FIRST_OF_LAST_PASS = 0.004
-
-
 def build_optimizer(
     settings: Settings, size: tuple[int, int], last_pass: bool = False
 ) -> Optimizer:
     """Return the optimizer of ``settings`` for images of ``size``, (height, width)."""
     optimizer = optimizer_class(settings.optimizer).create(settings, size)
-    if settings.style_loss == NEIGHBOURS and isinstance(optimizer, LBFGS):
-        optimizer = replace(optimizer, first=FIRST_OF_LAST_PASS if last_pass else FIRST_OF_SCALE)
+    schedule = settings.loss.schedule
+    first_step = schedule.last_first_step if last_pass else schedule.first_step
+    if first_step is not None and isinstance(optimizer, LBFGS):
+        optimizer = replace(optimizer, first=first_step)
     return optimizer
 
 
@@ -636,7 +624,7 @@ def transfer_style(
         elif position.scale < scale:
             state = on_device(optimizer, position.state)
             image = resize(state.image.numpy(), inputs.size)
-            if settings.style_loss == NEIGHBOURS:
+            if settings.loss.matches:
                 anchor = image
             # In a later round of the last pass the cost differs little from that before.
             state = optimizer.continue_from(image, state) if last_round > 1 else None
@@ -667,17 +655,6 @@ def _diverged(settings: Settings, dtype: tf.DType, iteration: int) -> DivergedEr
         advice.append("use --precision float32")
     text = ", or ".join(advice) or "use smaller weights of the cost"
     return DivergedError(f"the cost is not finite at iteration {iteration}; {text}")
-
-
-def make_deterministic() -> None:
-    """Let TensorFlow take only operations that give the same bits on every run, on GPUs too.
-
-    On processors the operations used here do so anyway. And float32 is float32 on GPUs, too: with
-    TensorFloat-32 the products of L-BFGS would have ten bits. The switches are for the whole
-    process, so the command line sets them and a program that uses this module decides for itself.
-    """
-    tf.config.experimental.enable_op_determinism()
-    tf.config.experimental.enable_tensor_float_32_execution(False)
 
 
 def __getattr__(name: str) -> Any:

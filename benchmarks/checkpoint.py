@@ -13,8 +13,8 @@ from unittest import mock
 
 from common import machine, report
 
-import nst_utils
 from nst.api import run_job
+from nst.engine.determinism import make_deterministic
 from nst.runs.checkpoint import Checkpoint, Checkpoints
 from nst.runs.job import read_job
 from nst.runs.session import Session, open_session
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", metavar="FILE", help="write the numbers there, too")
     options = parser.parse_args()
-    nst_utils.make_deterministic()
+    make_deterministic()
     session = open_session(weights.find(None, "vgg19", print))
     facts = {**machine(), "options": vars(options), "optimizers": {}}
     for key in ("machine", "versions", "options"):

@@ -13,6 +13,7 @@ from common import enlarged, machine, report
 import nst_utils
 from nst.cluster.connection import Cluster
 from nst.cluster.tiles import tile_session
+from nst.engine.determinism import make_deterministic
 from nst.engine.forecast import choose_tilings
 from nst.engine.inputs import TransferInputs
 from nst.engine.objective import Objective
@@ -56,7 +57,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", metavar="FILE", help="write the numbers there, too")
     options = parser.parse_args()
-    nst_utils.make_deterministic()
+    make_deterministic()
     nst_utils.tf.config.threading.set_intra_op_parallelism_threads(1)  # of the driver, too
     content, style = (
         enlarged(name, options.image_size) for name in ("temple.jpg", "starlit_harbour.jpg")

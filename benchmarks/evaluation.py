@@ -16,9 +16,11 @@ from common import enlarged, machine, report, seconds
 
 import nst_utils
 from nst.api import build_objective
+from nst.engine.determinism import make_deterministic
 from nst.engine.inputs import TransferInputs
 from nst.engine.tiling import WHOLE, Tiling
-from nst.settings import STYLE_LOSSES, Settings
+from nst.settings import Settings
+from nst.style_losses import STYLE_LOSSES
 from nst.vgg import weights
 from nst.vgg.layers import layers_up_to
 
@@ -91,7 +93,7 @@ def main() -> None:
     parser.add_argument("--json", metavar="FILE", help="write the numbers there, too")
     options = parser.parse_args()
     if options.deterministic:
-        nst_utils.make_deterministic()
+        make_deterministic()
 
     settings = Settings(padding="zeros")
     network = weights.load(weights.find(None, "vgg19", print))

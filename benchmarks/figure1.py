@@ -13,6 +13,7 @@ from pathlib import Path
 from common import enlarged, last, save_sheet
 
 import nst_utils
+from nst.engine.determinism import make_deterministic
 from nst.settings import Settings
 from nst.vgg import weights
 
@@ -30,7 +31,7 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=5, help="how many of each row")
     parser.add_argument("--output", default="figure1.png", help="the sheet")
     options = parser.parse_args()
-    nst_utils.make_deterministic()
+    make_deterministic()
     network = weights.load(weights.find(None, "vgg19", print))
     content, style = (
         enlarged(name, options.image_size) for name in (options.content, options.style)

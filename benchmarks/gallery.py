@@ -9,6 +9,7 @@ from pathlib import Path
 from common import enlarged, last, pairs, save_sheet
 
 import nst_utils
+from nst.engine.determinism import make_deterministic
 from nst.presets import PRESETS
 from nst.settings import Settings
 from nst.vgg import weights
@@ -22,7 +23,7 @@ def main() -> None:
     parser.add_argument("--pairs", nargs="+", default=[], help="content and style files, in turn")
     parser.add_argument("--output", default="gallery.png", help="the sheet")
     options = parser.parse_args()
-    nst_utils.make_deterministic()
+    make_deterministic()
     network = weights.load(weights.find(None, "vgg19", print))
     rows = []
     for pair in pairs(options.pairs):

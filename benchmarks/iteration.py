@@ -15,11 +15,14 @@ import tensorflow as tf
 from common import enlarged, machine, report, seconds
 
 import nst_utils
+from nst.engine.determinism import make_deterministic
 from nst.engine.inputs import TransferInputs
 from nst.engine.objective import Objective
 from nst.engine.optimizers import Optimizer
 from nst.engine.tiling import WHOLE, Tiling
-from nst.settings import OPTIMIZERS, STYLE_LOSSES, Settings
+from nst.options import OPTIMIZERS
+from nst.settings import Settings
+from nst.style_losses import STYLE_LOSSES
 from nst.vgg import weights
 from nst.vgg.layers import layers_up_to
 
@@ -96,7 +99,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=15, help="calls timed")
     parser.add_argument("--json", metavar="FILE", help="write the numbers there, too")
     options = parser.parse_args()
-    nst_utils.make_deterministic()
+    make_deterministic()
 
     dtype = tf.dtypes.as_dtype(options.precision)
     settings = Settings(style_loss=options.style_loss, padding=options.padding)

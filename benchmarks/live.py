@@ -16,8 +16,8 @@ import tempfile
 
 from common import machine, report
 
-import nst_utils
 from nst.cli.live import Live
+from nst.engine.determinism import make_deterministic
 from nst.engine.step import Step
 from nst.runs.batch import plan_batch
 from nst.runs.folder import RunFolder
@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--chromium", action="store_true", help="look with a real browser")
     parser.add_argument("--json", metavar="FILE", help="write the numbers there, too")
     options = parser.parse_args()
-    nst_utils.make_deterministic()
+    make_deterministic()
     session = open_session(weights.find(None, "vgg19", print))
     facts = {**machine(), "options": vars(options)}
     for key in facts:

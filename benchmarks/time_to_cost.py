@@ -22,6 +22,7 @@ from evaluation import plain
 
 import nst_utils
 from nst.api import build_objective
+from nst.engine.determinism import make_deterministic
 from nst.engine.inputs import TransferInputs
 from nst.engine.objective import Objective
 from nst.engine.optimizers import Adam
@@ -121,7 +122,7 @@ def main() -> None:
     parser.add_argument("--pairs", nargs="+", default=[], help="content and style files, in turn")
     parser.add_argument("--json", metavar="FILE", help="write the numbers there, too")
     options = parser.parse_args()
-    nst_utils.make_deterministic()
+    make_deterministic()
     network = weights.load(weights.find(None, "vgg19", print))
     facts = {**machine(), "network": network.network, "image_size": options.image_size, "pairs": {}}
     for key in ("machine", "versions", "network", "image_size"):

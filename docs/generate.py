@@ -18,8 +18,9 @@ sys.path.insert(0, str(ROOT))
 
 from nst import output_names, parsers  # noqa: E402
 from nst.cli.parser import build_parser  # noqa: E402
+from nst.options import GROUPS  # noqa: E402
 from nst.parsers import Choice, LayerWeights, Number, Optional, OrWord, Several  # noqa: E402
-from nst.settings import GROUPS, Settings  # noqa: E402
+from nst.settings import Settings  # noqa: E402
 
 BEGIN, END = "<!-- options: written by docs/generate.py -->", "<!-- end of options -->"
 PIXELS = {"type": "integer", "minimum": 1}

@@ -4,8 +4,8 @@
     silence, lean_import  quiet libraries; fast imports
     control_groups, limits   memory, processors and threads that the job may use
     vgg/          layers, weight files and their readers
-    settings      every option: default, range, help (beside it presets, parsers, command_line,
-                  output_names)
+    options       every option: default, range, help (beside it style_losses, presets, parsers)
+    settings      the values of one run (beside it command_line, output_names)
     layout        names of the files of a run folder
     pictures/     picture files in and out
     engine/       cost and gradient of a picture of any size, and what moves it

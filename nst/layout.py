@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from nst.files import read_json_object
-from nst.settings import ANIMATIONS, OUTPUT_FORMATS
+from nst.options import ANIMATIONS, OUTPUT_FORMATS
 
 MARK = "Neural Style Transfer"  # in the metadata of every file that is written, to know it again
 RESULT = "generated_image"  # .png, or another of OUTPUT_FORMATS

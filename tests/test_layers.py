@@ -16,7 +16,7 @@ LAYERS = [  # lowest first; docs/development.md and nst/__init__.py draw the sam
     {"nst.limits"},
     {"nst.vgg"},
     {"nst.parsers", "nst.presets", "nst.settings", "nst.command_line", "nst.layout"}
-    | {"nst.output_names"},
+    | {"nst.output_names", "nst.options", "nst.style_losses"},
     {"nst.pictures"},
     {"nst.engine"},
     {"nst_utils"},

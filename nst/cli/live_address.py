@@ -12,7 +12,7 @@ import secrets
 import socket
 
 from nst.errors import UsageError
-from nst.settings import LIVE_PORT
+from nst.options import LIVE_PORT
 
 LOOPBACK = "127.0.0.1"
 OWN_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)

@@ -8,8 +8,9 @@ from typing import Any, NoReturn
 
 from nst import __version__
 from nst.errors import ExitCode
+from nst.options import GROUPS, LIVE_PORT, OUTPUT, PICTURES
 from nst.parsers import Choice, Number, file_name, path_text, switch
-from nst.settings import GROUPS, LIVE_PORT, OUTPUT, PICTURES, Settings
+from nst.settings import Settings
 from nst.text import red
 
 # Options that are not of the picture:

@@ -65,9 +65,9 @@ class Worker:
         from nst.engine.tensorflow_alone import tf
 
         tf.config.threading.set_intra_op_parallelism_threads(threads)
-        import nst_utils
+        from nst.engine.determinism import make_deterministic
 
-        nst_utils.make_deterministic()
+        make_deterministic()
         self._stopped = False
         self._device = device
         self._turn = threading.Lock()  # two calls are here at a time, the next one to be ready

@@ -17,21 +17,15 @@ import psutil
 
 from nst.engine.borders import border_width
 from nst.engine.budget import Budget, ScaleForecast, Size, find_budget, refusal
-from nst.engine.hypercolumns import (
-    FINE,
-    MOST_FEATURES,
-    TURNS,
-    hypercolumn_values,
-    target_values,
-)
+from nst.engine.match_forecast import MatchForecast, match_forecast
 from nst.engine.memory import Memory
 from nst.engine.optimizers import optimizer_class
 from nst.engine.pixels import IMAGE_BYTES
 from nst.engine.scales import scale_factors, scale_iterations
-from nst.engine.stage_forecast import ITEM, StageForecast, stage_forecast
+from nst.engine.stage_forecast import StageForecast, stage_forecast
 from nst.engine.tiling import WHOLE, StageTiling, Tiling, halo
 from nst.pictures.resize import scaled_size, scaled_style_size
-from nst.settings import NEIGHBOURS, Settings
+from nst.settings import Settings
 from nst.vgg.layers import channels, layers_up_to
 
 # When memory ran out: the share of what a tiling took beyond the least that the next one may take.
@@ -191,9 +185,7 @@ class _Scale:
     def _forecast(self, tiling: Tiling) -> ScaleForecast:
         tilings = tiling.stages(self._layers)
         stages = self._stages(tilings, tiling.keep_content)
-        preparation = 0.0
-        if self.settings.style_loss == NEIGHBOURS:
-            preparation = self._search_operations(sum(stage.style_operations for stage in stages))
+        style_operations = sum(stage.style_operations for stage in stages)
         operations = sum(
             stage.operations / stage.tiles * math.ceil(stage.tiles / self.workers)
             for stage in stages
@@ -213,7 +205,7 @@ class _Scale:
             halo=halo(tilings[0].layers) if stages[0].tiles > 1 else 0,
             memory=memory,
             operations=operations,
-            preparation=preparation,
+            preparation=self._matching.search + self._matching.turns * style_operations,
             host_memory=host,
         )
 
@@ -224,6 +216,12 @@ class _Scale:
     @functools.cached_property
     def _content_layers(self) -> tuple[str, ...]:
         return tuple(layer for layer, _ in self.settings.used_content_layers)
+
+    @functools.cached_property
+    def _matching(self) -> MatchForecast:
+        if not self.settings.loss.matches:
+            return MatchForecast()
+        return match_forecast(self.network, self.dtype, self.size, self.styles)
 
     @functools.cached_property
     def _pictures(self) -> tuple[Size, ...]:
@@ -243,53 +241,25 @@ class _Scale:
             memory += COLOUR_BYTES * pixels
         memory += STYLE_BYTES * sum(map(math.prod, self.styles))
         memory += self._guide_bytes()
-        if settings.style_loss == NEIGHBOURS:
-            memory += IMAGE_BYTES * pixels  # the anchor
-            memory += self._target_bytes() + self._feature_bytes()
-        return memory
+        matching = self._matching
+        return memory + matching.anchor + matching.targets + matching.features
 
     @functools.cached_property
     def _card_bytes(self) -> float:
         """Bytes on the card, but for what depends on the tiling."""
         memory = CARD_FIXED_BYTES + CARD_PICTURE_BYTES * math.prod(self.size)
         memory += optimizer_class(self.settings.optimizer).state_bytes(self.size)
-        if self.settings.style_loss == NEIGHBOURS:
-            memory += self._feature_bytes()
-        return memory
+        return memory + self._matching.features
 
     @functools.cached_property
     def _card_whole_bytes(self) -> float:
         """Bytes on the card in addition, for a picture evaluated as a whole."""
         memory = CARD_WHOLE_BYTES * math.prod(self.size) + self._guide_bytes()
-        if self.settings.style_loss == NEIGHBOURS:
-            memory += self._target_bytes()
-        return memory
+        return memory + self._matching.targets
 
     def _guide_bytes(self) -> float:
         regions = len(self.styles) if self.settings.content_mask else 0
         return GUIDE_BYTES * regions * math.prod(self.size)
-
-    def _target_bytes(self) -> float:
-        """Targets of ``neighbours``."""
-        return ITEM[self.dtype] * target_values(self.network) * math.prod(self.size)
-
-    def _feature_bytes(self) -> float:
-        """Features of the style and of one turn, while the targets are looked for."""
-        item = ITEM[self.dtype]
-        features = MOST_FEATURES * hypercolumn_values(self.network)
-        turn = item * target_values(self.network) * max(map(math.prod, self.styles), default=0)
-        # Directions and matrix are kept, and made from float32.
-        return turn + (2 * item + 8) * features
-
-    def _search_operations(self, style_operations: float) -> float:
-        """Operations of the search of ``neighbours``; about as many in a round of the last pass.
-
-        style_operations: of an evaluation of all styles.
-        """
-        places = math.prod(self.size) / FINE**2
-        features = min(MOST_FEATURES, TURNS * sum(map(math.prod, self.styles)) / FINE**2)
-        search = 2 * places * features * hypercolumn_values(self.network)
-        return search + TURNS * style_operations / 2
 
     def _stages(self, stages: Sequence[StageTiling], keep_content: bool) -> list[StageForecast]:
         depths = [3, *(channels(stage.layers[-1]) for stage in stages)]

@@ -1,9 +1,11 @@
-"""Sizes of the features that the style loss ``neighbours`` compares."""
+"""Sizes of the features that a style loss compares which matches positions."""
 
-from nst.vgg.layers import CHANNELS, CONVOLUTIONS
+from collections.abc import Iterable
 
-BLOCKS = (1, 2, 3, 4)  # of the network; all their convolutions are compared
-LAST_BLOCKS = (2, 3, 4)  # in the last pass: block 1 adds little but grain
+from nst.style_losses import MATCHED_BLOCKS
+from nst.vgg.layers import CHANNELS, CONVOLUTIONS, block
+
+LAST_BLOCKS = (2, 3, 4)  # compared in the last pass: block 1 adds little but grain
 # Block -> a position of a hypercolumn is the mean over so many by so many cells of an activation.
 CELLS = {1: 4, 2: 2, 3: 1, 4: 1}
 FINE = 4  # pixels along a position of a hypercolumn
@@ -12,14 +14,20 @@ MOST_FEATURES = 16384  # hypercolumns of all styles and turns
 MOST_LAST_FEATURES = 3600  # features of each layer in the last pass, of all styles and turns
 
 
-def block(layer: str) -> int:
-    """The number of the block of a convolution."""
-    return int(layer.removeprefix("conv")[0])
+def layer_cells(layers: Iterable[str], last_pass: bool) -> dict[str, int]:
+    """{layer: cells along each side of a position}, of the layers that are compared.
+
+    A hypercolumn has all of ``layers``; in the last pass each of the last blocks has features of
+    its own, at its own resolution.
+    """
+    if last_pass:
+        return {layer: 1 for layer in layers if block(layer) in LAST_BLOCKS}
+    return {layer: CELLS[block(layer)] for layer in layers}
 
 
 def hypercolumn_values(network: str) -> int:
     """How many values a hypercolumn has."""
-    return sum(CONVOLUTIONS[network][b - 1] * CHANNELS[b - 1] for b in BLOCKS)
+    return sum(CONVOLUTIONS[network][b - 1] * CHANNELS[b - 1] for b in MATCHED_BLOCKS)
 
 
 def target_values(network: str) -> float:

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from nst.engine.borders import extend
 from nst.engine.cost_protocols import Term
-from nst.engine.hypercolumns import FINE, MOST_FEATURES, MOST_LAST_FEATURES, TURNS, block
+from nst.engine.hypercolumns import FINE, MOST_FEATURES, MOST_LAST_FEATURES, TURNS
 from nst.engine.inputs import TransferInputs, digest
 from nst.engine.masks import mask_pyramid
 from nst.engine.neighbour_cost import NeighbourTarget
@@ -26,7 +26,7 @@ from nst.engine.stage import Stage
 from nst.engine.tile_graphs import TileGraphs
 from nst.engine.tiling import Tiling
 from nst.pictures.resize import resize
-from nst.vgg.layers import channels
+from nst.vgg.layers import block, channels
 
 CONTENT_SHARE = 0.75  # of the content in the query; the rest is the picture so far
 QUERIES = 1024  # positions that are searched for at once

@@ -15,7 +15,8 @@ import numpy as np
 
 from nst.engine.lbfgs import LBFGS  # noqa: F401 (found by its name)
 from nst.engine.pixels import HIGH, IMAGE_BYTES, LOW
-from nst.settings import OPTIMIZERS, Settings
+from nst.options import OPTIMIZERS
+from nst.settings import Settings
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -63,7 +64,7 @@ class Optimizer(Protocol):
     """What moves a picture. Images and gradients are float32 tensors of one shape.
 
     ``transfer_style`` evaluates J of the first image, then of what ``step`` returns. A new one is
-    a class here and its line in ``nst.settings.OPTIMIZERS``; a frozen dataclass, as graphs of a
+    a class here and its line in ``nst.options.OPTIMIZERS``; a frozen dataclass, as graphs of a
     step are kept for equal ones.
     """
 

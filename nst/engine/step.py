@@ -65,7 +65,7 @@ class Position:
         steps were made: ``state.saved()`` before that. None where the position is not to be saved
         (from a worker of a cluster).
     anchor: (H, W, 3) float32, the picture at the start of the scale, where J depends on it: in a
-        run with the style loss ``neighbours``, after the first scale. None for others.
+        run whose style loss matches positions, after the first scale. None for others.
     """
 
     iteration: int

@@ -13,9 +13,9 @@ from urllib.parse import quote
 from nst import layout
 from nst.files import lock_folder, output_error, unlock_folder, write_atomically
 from nst.layout import read_manifest
+from nst.options import OUTPUT_FORMATS
 from nst.pages.ownership import is_own_page
 from nst.pages.render import render_page
-from nst.settings import OUTPUT_FORMATS
 from nst.text import count_text, picture_title
 
 PATIENCE = 10.0  # seconds, for another process that is writing the page

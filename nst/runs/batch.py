@@ -18,6 +18,7 @@ from nst.errors import (
     UsageError,
     WeightsError,
 )
+from nst.options import START_WORDS
 from nst.pictures.find import FoundPictures, collect_pictures, find_picture
 from nst.pictures.fit import fit
 from nst.pictures.left_alone import COPY, LeftAlone
@@ -36,7 +37,7 @@ from nst.runs.job import (
     requested_style_side,
     style_long_side,
 )
-from nst.settings import START_WORDS, Settings
+from nst.settings import Settings
 from nst.text import count_text, picture_title
 from nst.vgg.weights import WeightsFile
 

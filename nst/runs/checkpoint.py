@@ -22,7 +22,7 @@ from nst.engine.optimizers import optimizer_class
 from nst.engine.step import Costs, Position
 from nst.files import write_atomically
 from nst.layout import CHECKPOINT, CHECKPOINT_DAMAGED, CHECKPOINT_PAIRS
-from nst.settings import OPTIMIZERS
+from nst.options import OPTIMIZERS
 
 STATES = {name: optimizer_class(name).Saved for name in OPTIMIZERS}
 VERSION = 2

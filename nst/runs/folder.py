@@ -21,12 +21,12 @@ from nst.pictures.metadata import Metadata
 from nst.pictures.resize import resize
 from nst.pictures.write import encode, on_white
 from nst.runs import manifest
-from nst.runs.checkpoint import Checkpoint, Checkpoints, DamagedError
+from nst.runs.checkpoint import Checkpoint, Checkpoints
 from nst.runs.cost_log import CostLog
 from nst.runs.flat_copy import FlatCopy, put, wanted_kind, wanted_name
 from nst.runs.folder_claim import FolderClaim
-from nst.runs.going_on import EPOCHS, differences, serves_epochs
 from nst.runs.job import Job
+from nst.runs.resume_point import find_resume_point
 from nst.runs.save_schedule import SaveSchedule
 from nst.runs.tensorboard import TensorBoardLog
 from nst.runs.wanted import add_animation, add_wanted, copy_line, provenance, state_line
@@ -55,7 +55,6 @@ class RunFolder:
         self._facts: dict[str, Any] = {}
         self._evaluation: Evaluation | None = None  # known once the run has begun
         self._tensorboard: TensorBoardLog | None = None
-        self._origin_frames: dict[str, Path] = {}  # by name, of the run that this one goes on from
         self._checkpoints = Checkpoints(self.path)
         self._schedule = SaveSchedule(job.settings.print_every)
 
@@ -95,11 +94,9 @@ class RunFolder:
                 return False
             overwrite = self.job.settings.overwrite
             self._checkpoints = Checkpoints(self.path)
-            self.news = self._claim.near
-            unfinished = self._claim.unfinished and not overwrite
-            unusable = unfinished and not self._load_checkpoint()
-            if not self.checkpoint and not overwrite:
-                self._load_origin()
+            point = find_resume_point(self._claim, self._checkpoints)
+            if point.checkpoint:
+                self._go_on(point.checkpoint)
             for pattern in (*layout.LEFTOVERS, *(layout.RESULTS if overwrite else ())):
                 for old in self.path.glob(pattern):
                     old.unlink()
@@ -109,9 +106,9 @@ class RunFolder:
             for number, frame in layout.frames(self.path).items():
                 if number == 0 or (number == stopped and number % every):
                     frame.unlink()  # saved when an earlier process was stopped
-            if not self.checkpoint or self._origin_frames:
-                self._checkpoints.remove(unusable)
-            for name, frame in self._origin_frames.items():
+            if not self.checkpoint or point.frames:
+                self._checkpoints.remove(point.unusable)
+            for name, frame in point.frames.items():
                 write_atomically(self.path / name, frame.read_bytes())
         except OSError as error:
             raise output_error(self.path, error) from None
@@ -120,69 +117,20 @@ class RunFolder:
                 f"{self.path}: its checkpoint takes more memory than there is; free some, or start "
                 "again with --overwrite"
             ) from None
-        self.news = " ".join(filter(None, (self._claim.note, self.news)))
+        self.news = " ".join(filter(None, (self._claim.note, point.news)))
         self._facts = {"started": manifest.now()}
         if copy := FlatCopy.recorded(self._claim.about):
             self._facts["output_file"] = copy.to_json()
         self._write_manifest("running")  # whose folder this is
         return True
 
-    def _load_checkpoint(self) -> bool:
-        """Find where the run is resumed; return False if there is a checkpoint to set aside."""
-        checkpoint, reason = None, ""
-        try:
-            checkpoint = self._checkpoints.load()
-            if checkpoint is None:
-                reason = "nothing of it was saved"
-            elif not self._is_usable(checkpoint):
-                reason = "its checkpoint is of another run"
-        except DamagedError as error:
-            reason = f"its checkpoint is damaged ({error})"
-        if checkpoint is None or reason:
-            self.news = f"{self.path}: an unfinished run is started again: {reason}."
-            return not (self.path / layout.CHECKPOINT).exists()
-        epochs = checkpoint.identity["epochs"]
-        other = "" if epochs == self.job.settings.epochs else f" with --epochs {epochs}"
-        after = f"after iteration {checkpoint.position.iteration} of an unfinished run{other}"
-        self._go_on(checkpoint, f"{self.path}: going on {after}.")
-        return True
-
-    def _load_origin(self) -> None:
-        """Go on from the end of a finished run with fewer epochs, whose state was kept."""
-        origin = self._claim.origin
-        if origin is None or origin.in_place:
-            return
-        try:
-            checkpoint = Checkpoints(origin.folder).load()
-        except (DamagedError, OSError) as error:
-            self.news = f"{origin.folder}: its state cannot be read ({error}); starting anew."
-            return
-        if checkpoint and self._is_usable(checkpoint):
-            every = self.job.settings.print_every
-            frames = layout.frames(origin.folder, checkpoint.position.iteration)
-            self._origin_frames = {p.name: p for n, p in frames.items() if n % every == 0}
-            after = f"after iteration {origin.iteration}, the end of {origin.folder}"
-            self._go_on(checkpoint, f"{self.path}: going on {after}.")
-
-    def _is_usable(self, checkpoint: Checkpoint) -> bool:
-        """Whether a checkpoint is of this very run, or of one with other epochs that serves it."""
-        settings, differing = self.job.settings, differences(self.identity, checkpoint.identity)
-        if differing == EPOCHS:
-            epochs = checkpoint.identity["epochs"]
-            within = checkpoint.position.iteration <= settings.epochs
-            return within and serves_epochs(settings, epochs, self.job.size)
-        return differing == set()
-
-    def _go_on(self, checkpoint: Checkpoint, news: str) -> None:
-        """Take a position. news: a line for the user."""
+    def _go_on(self, checkpoint: Checkpoint) -> None:
+        """Take the position and the log of a checkpoint."""
         self.checkpoint = checkpoint
         self.saved = checkpoint.position.iteration
         self.log.load(checkpoint.log)
         if self.saved == self.job.settings.epochs:  # its step comes once more
             self.log.rewind(self.saved - 1)
-        self.news = news
-        if checkpoint.versions != manifest.versions():
-            self.news += " It was begun with other versions: the picture may differ a little."
 
     def begin(self, facts: dict[str, Any], evaluation: Evaluation) -> None:
         """Write the manifest of a run that begins or is resumed.

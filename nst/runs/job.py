@@ -8,6 +8,7 @@ import numpy as np
 
 from nst.engine.optimizers import optimizer_class
 from nst.errors import UsageError
+from nst.options import START_WORDS
 from nst.pictures.find import find_picture
 from nst.pictures.fit import crop_to_shape, read_fitted
 from nst.pictures.mask_files import MaskFinder
@@ -17,7 +18,7 @@ from nst.pictures.uncover import uncover
 from nst.pictures.write import check_side
 from nst.runs.checks import check_counts, check_settings, is_mixed
 from nst.runs.job_masks import check_regions, read_masks, visible_part, with_transparency
-from nst.settings import NEIGHBOURS, START_WORDS, Settings
+from nst.settings import Settings
 
 MASKS = ("content_mask", "style_mask")
 STYLE_SETTINGS = (
@@ -26,7 +27,7 @@ STYLE_SETTINGS = (
     "mask_colors",
     "preserve_colors",
 )  # without effect where beta is 0
-CONTENT_COST_SETTINGS = ("alpha", "content_layers")  # likewise with neighbours
+CONTENT_COST_SETTINGS = ("alpha", "content_layers")  # likewise where positions are matched
 
 Size = tuple[int, int]  # (height, width) in pixels
 
@@ -241,10 +242,10 @@ def describe_job(job: Job) -> list[str]:
         )
     if not settings.beta and (idle := [name for name in STYLE_SETTINGS if name in changed]):
         lines.append(f"          {', '.join(idle)}: no effect, as beta is 0")
-    if settings.style_loss == NEIGHBOURS and (
-        idle := [name for name in CONTENT_COST_SETTINGS if name in changed]
-    ):
-        lines.append(f"          {', '.join(idle)}: no effect, as neighbours has no content cost")
+    idle = [name for name in CONTENT_COST_SETTINGS if name in changed]
+    if settings.loss.matches and idle:
+        reason = f"{settings.style_loss} has no content cost"
+        lines.append(f"          {', '.join(idle)}: no effect, as {reason}")
     return lines
 
 

@@ -10,8 +10,9 @@ from nst.command_line import OF_ONE_COMMAND, SETTING_OF
 from nst.errors import PictureError, UsageError
 from nst.files import file_hash
 from nst.layout import MANIFEST, read_manifest
+from nst.options import OUTPUT
 from nst.runs.earlier import completed_settings, unknown_settings
-from nst.settings import OUTPUT, Settings
+from nst.settings import Settings
 
 if TYPE_CHECKING:  # it imports NumPy
     from nst.engine.evaluation import Evaluation

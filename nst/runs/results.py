@@ -9,9 +9,9 @@ from PIL import Image
 
 from nst import layout
 from nst.files import file_hash
+from nst.options import OUTPUT_FORMATS
 from nst.pictures.metadata import Metadata
 from nst.pictures.write import encode
-from nst.settings import OUTPUT_FORMATS
 
 LOSSLESS = ("tif", "png", "webp")  # the deepest first
 

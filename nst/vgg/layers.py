@@ -25,9 +25,14 @@ def convolutions(network: str) -> dict[str, tuple[int, int]]:
     return shapes
 
 
+def block(layer: str) -> int:
+    """Return the number of a layer's block, from 1."""
+    return int(layer.removeprefix("conv").removeprefix("pool")[0])
+
+
 def channels(layer: str) -> int:
     """Return the number of channels of a layer's activation."""
-    return CHANNELS[int(layer.removeprefix("conv").removeprefix("pool")[0]) - 1]
+    return CHANNELS[block(layer) - 1]
 
 
 def layer_names(network: str) -> list[str]:

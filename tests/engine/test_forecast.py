@@ -3,93 +3,43 @@
 import itertools
 import math
 import re
-from types import SimpleNamespace
 
 import pytest
+from forecast_cases import (
+    BUDGETS,
+    DTYPE,
+    NETWORK,
+    ONE_SCALE,
+    OPTIONS,
+    RESIDENT,
+    SCALES,
+    SIZES,
+    STYLES,
+    choose,
+    operations_of,
+    several,
+)
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nst.engine import budget, forecast, tiling
+from nst.engine import budget, tiling
 from nst.engine.borders import border_width
-from nst.engine.budget import USED_SHARE
-from nst.engine.evaluation import DTYPES
-from nst.engine.forecast import CUTS, TILE_SIZES, choose_tilings, run_seconds, smaller_tilings
-from nst.engine.memory import UNKNOWN, Memory
+from nst.engine.forecast import CUTS, TILE_SIZES, choose_tilings, run_seconds
 from nst.engine.scales import scale_factors
 from nst.engine.tiling import WHOLE, Tiling, grid
 from nst.errors import MemoryLimitError
 from nst.limits import MemoryLimit
 from nst.parsers import memory_size
-from nst.settings import NEIGHBOURS, OPTIMIZERS, STYLE_LOSSES, Settings
-from nst.vgg.layers import layer_names, layers_up_to
+from nst.settings import Settings
+from nst.vgg.layers import layers_up_to
 
-RESIDENT = 250_000_000  # bytes that the process is said to hold
-NETWORK = "VGG-19"
-
-SIDES = st.integers(1, 12_000)
-SIZES = st.tuples(SIDES, SIDES)
-STYLES = st.lists(st.tuples(SIZES, SIDES), max_size=2)  # sizes, and the long sides requested
-BUDGETS = st.floats(8.5, 11.5).map(lambda exponent: int(10**exponent))  # 0.3 to 300 GB
-LAYERS = st.lists(st.sampled_from(layer_names(NETWORK)), min_size=1, max_size=3, unique=True)
-
-
-def allowed(options):
-    """The options without those that the style loss ``neighbours`` refuses."""
-    if options["style_loss"] != NEIGHBOURS:
-        return options
-    return {name: options[name] for name in options if name not in REFUSED}
-
-
-REFUSED = ("alpha", "beta", "style_layers")
-OPTIONS = st.tuples(
-    st.fixed_dictionaries(
-        {
-            "content_layers": LAYERS,
-            "style_layers": LAYERS,
-            "style_loss": st.sampled_from(STYLE_LOSSES),
-            "optimizer": st.sampled_from(list(OPTIMIZERS)),
-            "preserve_colors": st.sampled_from(["none", "luminance", "match"]),
-            "content_mask": st.sampled_from([None, ("mask.png",), ("one.png", "two.png")]),
-            "padding": st.sampled_from(["reflect", "zeros"]),
-        },
-        optional={"tile_size": st.integers(1, 10_000)},
-    ),
-    st.sampled_from([{}, {}, {"alpha": 0}, {"beta": 0}]),
-).map(lambda pair: allowed(pair[0] | pair[1]))
-# With the style loss ``neighbours`` too, as so few iterations have no last pass.
-ONE_SCALE = {"scales": 1, "epochs": 7}
-SCALES = st.sampled_from([1, 1, 2, "auto"])
-DTYPE = st.sampled_from(DTYPES)
-several = settings(max_examples=50)
-
-
-@pytest.fixture(autouse=True)
-def process(monkeypatch):
-    """A process of a known size, so that forecasts do not depend on earlier tests."""
-    information = SimpleNamespace(rss=RESIDENT)
-    process = SimpleNamespace(memory_info=lambda: information)
-    monkeypatch.setattr(forecast, "resident_before", lambda: RESIDENT)
-    monkeypatch.setattr(forecast.psutil, "Process", lambda: process)
-    monkeypatch.setattr(budget, "memory_limit", lambda: None)
-
-
-def choose(options, size, styles=(), dtype="float32", **keywords):
-    """The forecast of each scale; None if nothing fits."""
-    try:
-        return choose_tilings(Settings(**options), NETWORK, dtype, size, styles, **keywords)
-    except MemoryLimitError:
-        return None
+pytestmark = pytest.mark.usefixtures("known_process")
 
 
 def with_border(chosen, size):
     """The (height, width) that is evaluated for a picture of ``size``."""
     width = border_width(chosen.padding, layers_up_to(NETWORK, chosen.used_layers))
     return size[0] + 2 * width, size[1] + 2 * width
-
-
-def operations_of(scales):
-    """Operations of one evaluation of each scale; infinite if nothing fits."""
-    return math.inf if scales is None else sum(scale.operations for scale in scales)
 
 
 @several
@@ -294,173 +244,3 @@ def test_seconds_are_operations_at_a_rate():
     assert run_seconds(scales, Settings(**chosen, epochs=50), 2e12) == pytest.approx(brief / 2)
     alone = run_seconds(scales[1:], Settings(max_memory="100G", epochs=50), 1e12)
     assert brief < alone  # coarse iterations take less
-
-
-CARDS = [4e9, 8e9, 24e9, 80e9]  # bytes
-HOSTS = [16e9, 256e9]
-
-
-def free_card(size, free=0.95):
-    """A card of a size in bytes, of which a share is free."""
-    return Memory(size, free * size)
-
-
-@pytest.fixture
-def host(monkeypatch):
-    """Set the free memory of the host, in bytes."""
-    return lambda size: monkeypatch.setattr(budget, "free_memory", lambda: size)
-
-
-@several
-@given(
-    OPTIONS,
-    SCALES,
-    SIZES,
-    STYLES,
-    DTYPE,
-    st.sampled_from(HOSTS),
-    st.floats(0.1, 1),
-    st.floats(0, 2e9),
-)
-def test_a_plan_fits_the_card_and_more_of_it_is_never_slower(
-    host, options, count, size, styles, dtype, host_size, free, held
-):
-    host(host_size)
-    slowest = math.inf
-    for total in CARDS:
-        card = Memory(total, free * total, held)
-        scales = choose({**options, "scales": count}, size, styles, dtype, card=card)
-        for scale in scales or ():
-            assert 0 < scale.memory <= held + USED_SHARE * free * total
-            assert RESIDENT < scale.host_memory <= RESIDENT + USED_SHARE * host_size
-        operations = operations_of(scales)
-        assert operations <= slowest
-        slowest = operations
-
-
-@several
-@given(OPTIONS, SIZES, STYLES, DTYPE, st.sampled_from(CARDS))
-def test_a_card_takes_over_memory_of_the_host_and_adds_none(
-    host, options, size, styles, dtype, total
-):
-    """By the same tiles, the host holds less beside a card than alone."""
-    host(10**15)
-    scales = choose(options, size, styles, dtype, card=free_card(total))
-    if scales is None:
-        return
-    tilings = [scale.tiling for scale in scales]
-    alone = choose({**options, "max_memory": "900T"}, size, styles, dtype, earlier=tilings)
-    for scale, other in zip(scales, alone):
-        assert scale.host_memory < other.memory
-        assert other.host_memory is None
-        assert scale.operations == other.operations
-
-
-@pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("total", CARDS)
-def test_fifty_megapixels_on_any_card(host, optimizer, dtype, total):
-    """The image and the state of the optimizer must be on it; all else comes by tiles."""
-    host(HOSTS[-1])
-    size = (5774, 8660)
-    if total < (16e9 if optimizer == "lbfgs" else 8e9):
-        assert choose({"optimizer": optimizer}, size, [], dtype, card=free_card(total)) is None
-        return
-    (scale,) = choose({"optimizer": optimizer}, size, [(size, 8660)], dtype, card=free_card(total))
-    assert max(scale.tiles) > 1 or total == 80e9
-    (alone,) = choose({"optimizer": optimizer}, size, [(size, 8660)], dtype)
-    assert alone.tiling == WHOLE  # for the host's memory it would be too large for the card
-    assert scale.operations >= alone.operations
-
-
-@several
-@given(OPTIONS, SIZES, STYLES, DTYPE, st.sampled_from(HOSTS))
-def test_the_budget_of_a_card_that_is_advised_is_enough(
-    host, options, size, styles, dtype, host_size
-):
-    host(host_size)
-    card = free_card(8e9)
-    with pytest.raises(MemoryLimitError) as refusal:
-        choose_tilings(
-            Settings(**options, max_memory="200M"), NETWORK, dtype, size, styles, card=card
-        )
-    found = re.findall(r"need at least (\S+) of (\S+)", str(refusal.value))
-    ((advice, of),) = found
-    assert of == "memory"
-    assert "on the GPU" in str(refusal.value)
-    try:
-        scales = choose_tilings(
-            Settings(**options, max_memory=advice), NETWORK, dtype, size, styles, card=card
-        )
-    except MemoryLimitError as other:
-        assert "of the host's memory beside the GPU" in str(other)  # another matter
-        host(1e15)
-        assert choose({**options, "max_memory": advice}, size, styles, dtype, card=card)
-    else:
-        assert scales[0].memory <= memory_size(advice)
-
-
-def test_a_host_that_is_too_small_is_named_and_freeing_as_much_as_it_says_is_enough(host):
-    size, styles, card = (5774, 8660), [((5774, 8660), 8660)], free_card(80e9)
-    host(2e9)
-    with pytest.raises(MemoryLimitError) as refusal:
-        choose_tilings(Settings(), NETWORK, "bfloat16", size, styles, card=card)
-    text = str(refusal.value)
-    assert "of the host's memory beside the GPU, the budget is 2.0G" in text
-    (least,) = re.findall(r"need at least (\S+) of the host", text)
-    host((memory_size(least) - RESIDENT) / USED_SHARE)
-    assert choose({}, size, styles, "bfloat16", card=card)
-
-
-def test_the_share_of_a_worker_is_one_of_the_host_and_all_of_its_card(host):
-    host(256e9)
-    size = (3000, 4000)
-    (alone,), (shared,) = (choose({}, size, card=free_card(8e9), share=s) for s in (1.0, 0.25))
-    assert shared == alone
-    host(16e9)
-    assert choose({}, (5000, 8000), card=free_card(8e9))
-    assert choose({}, (5000, 8000), card=free_card(8e9), share=0.25) is None
-
-
-def test_what_is_not_known_of_a_card_is_not_planned_for(host):
-    host(256e9)
-    (scale,) = choose({}, (6000, 8000), card=UNKNOWN)
-    assert scale.tiling == WHOLE
-    (scale,) = choose({"max_memory": "8G"}, (6000, 8000), card=UNKNOWN)
-    assert scale.tiling != WHOLE
-    assert scale.memory <= 8e9
-
-
-@several
-@given(
-    OPTIONS,
-    st.sampled_from([1, 2, "auto"]),
-    SIZES,
-    DTYPE,
-    st.sampled_from([None, *CARDS]),
-    st.data(),
-)
-def test_when_memory_runs_out_less_is_taken_until_there_is_no_less(
-    host, options, count, size, dtype, total, data
-):
-    host(10**15)
-    card = None if total is None else free_card(total)
-    chosen = Settings(**{**options, "scales": count})
-    scales = choose({**options, "scales": count}, size, dtype=dtype, card=card)
-    if scales is None:
-        return
-    number = data.draw(st.integers(0, len(scales) - 1))
-    kept, plans = scales[:number], 0
-    while True:
-        smaller = smaller_tilings(
-            chosen, NETWORK, dtype, size, [], scales, number, card=card is not None
-        )
-        if smaller is None:
-            break
-        assert smaller[:number] == kept
-        assert smaller[number].memory < scales[number].memory
-        for one, other in zip(smaller, scales):
-            assert one.memory <= other.memory
-            assert (one.host_memory is None) == (card is None)
-        scales, plans = smaller, plans + 1
-        assert plans < 60

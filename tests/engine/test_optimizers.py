@@ -18,7 +18,8 @@ from nst.engine.lbfgs import FEWEST_PAIRS, LBFGS, MOST_PAIRS, pairs_kept
 from nst.engine.optimizers import Adam, optimizer_class
 from nst.engine.pixels import IMAGE_BYTES
 from nst.engine.tiling import WHOLE
-from nst.settings import OPTIMIZERS, Settings
+from nst.options import OPTIMIZERS
+from nst.settings import Settings
 from nst_utils import build_graphs, transfer_style
 
 

@@ -13,10 +13,11 @@ from helpers import QUICK, interrupted, same_files
 from nst.engine import optimizers
 from nst.engine.evaluation import Evaluation
 from nst.engine.tiling import WHOLE, Tiling
+from nst.options import OPTIMIZERS
 from nst.parsers import Choice
 from nst.runs import checkpoint
 from nst.runs.checkpoint import Checkpoint, Checkpoints, DamagedError
-from nst.settings import OPTIMIZERS, Settings
+from nst.settings import Settings
 
 EVALUATION = Evaluation("float32", (WHOLE, Tiling((("pool2", 16), (None, 32)))), 10**9, 16)
 

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 import nst_utils
-from helpers import QUICK, interrupted, pixels, run_json, same_files
+from helpers import MATCHING, QUICK, interrupted, pixels, run_json, same_files
 from nst.engine.objective import Objective
 from nst.engine.tiling import WHOLE
 from nst.errors import ExitCode
@@ -23,7 +23,7 @@ ERRORS = [
     tf.errors.InternalError(None, None, "std::bad_alloc"),
 ]
 OPTIONS = (*QUICK, "--epochs", 8, "--print_every", 4)
-OPTIMIZERS = [(), ("--optimizer", "lbfgs", "--scales", 2), ("--style_loss", "neighbours")]
+OPTIMIZERS = [(), ("--optimizer", "lbfgs", "--scales", 2), MATCHING]
 
 
 class Faults:

@@ -10,7 +10,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from helpers import QUICK, interrupted, next_event, pixels, same_files, wait_for
+from helpers import MATCHING, QUICK, interrupted, next_event, pixels, same_files, wait_for
 from nst.engine.forecast import choose_tilings, resident_before
 from nst.settings import Settings
 
@@ -18,7 +18,7 @@ LONG = ("--epochs", 1_000_000)
 STOPS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 LARGER = ("--image_size", 128, *QUICK[2:])  # worth tiles
 LBFGS = ("--optimizer", "lbfgs", "--scales", 2)
-NEIGHBOURS = ("--style_loss", "neighbours", "--scales", 2)
+NEIGHBOURS = (*MATCHING, "--scales", 2)
 
 
 def handle_interrupts():
