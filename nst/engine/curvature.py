@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
@@ -107,7 +108,7 @@ class Curvature(NamedTuple):
             curvature = curvature._replace(moved=zeros[0], change=zeros[1])
         for number in range(len(pairs)):
             moved, change = map(tf.constant, pairs[number])
-            curvature = curvature._write(lambda moved=moved: moved, lambda change=change: change)
+            curvature = curvature._write(partial(tf.identity, moved), partial(tf.identity, change))
             if products is None:
                 row = tf.reshape(change, (1, -1))
                 line = tf.reshape(moved, (1, -1))
