@@ -235,6 +235,6 @@ def tiff_tags(metadata: Metadata) -> list[tuple]:
             data = value if isinstance(value, bytes) else value.encode("ascii")
             data += b"" if tag in WINDOWS else b"\0"
             tags.append((tag, 1 if tag in WINDOWS else 2, len(data), data, True))
-        elif isinstance(value, int):
-            tags.append((tag, 3, 1, value, True))
+        elif isinstance(value, int) and 0 <= value < 1 << 32:  # a damaged one may be long
+            tags.append((tag, 3 if value < 1 << 16 else 4, 1, value, True))
     return tags
