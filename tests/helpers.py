@@ -25,11 +25,9 @@ QUICK = (
     *("--image_size", 48, "--epochs", 4, "--print_every", 2, "--precision", "float32"),
     *SHALLOW,  # a fourth of the time
 )
+USUAL_STYLE_LAYERS = ("--style_layers", *(f"conv{block}_1" for block in range(1, 6)))
 # A loss that matches positions has layers of its own: the usual ones count as not given.
-MATCHING = (
-    *("--style_layers", *(f"conv{block}_1" for block in range(1, 6))),
-    *("--style_loss", "neighbours"),
-)
+MATCHING = (*USUAL_STYLE_LAYERS, "--style_loss", "neighbours")
 
 
 SCHEMA = json.loads((ROOT / "nst/runs/run.schema.json").read_text())

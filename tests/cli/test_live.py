@@ -10,7 +10,7 @@ import pytest
 from live_client import ENDLESS, Client, LiveProcess
 from playwright.sync_api import expect
 
-from helpers import QUICK, interrupted
+from helpers import QUICK, USUAL_STYLE_LAYERS, interrupted
 from nst.cli import live
 from nst.cli.live import Live
 from nst.engine.step import Costs, Position, Step
@@ -105,7 +105,8 @@ def shown(tmp_path, vgg19, no_farewell):
 @pytest.mark.slow
 def test_the_page_shows_the_picture_and_stops_the_run(program, visit, pair, tmp_path):
     restored = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
-    process = program(*pair, *ENDLESS, "--scales", 2, "--live", 0, **restored)
+    command = (*pair, *ENDLESS, *USUAL_STYLE_LAYERS, "--scales", 2, "--live", 0)
+    process = program(*command, **restored)
     try:
         running = LiveProcess(process)
         visited = visit(running.url)
