@@ -12,8 +12,7 @@ diagonal, g the newest s^T y / y^T y.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
@@ -97,24 +96,28 @@ class Curvature(NamedTuple):
         are loaded.
         """
         slots = memory + SPARE
-        pairs = pairs[max(0, len(pairs) - memory) :]
+        skipped = max(0, len(pairs) - memory)
         if products is not None and products.shape[1] != slots:
             products = None
         curvature = cls.empty(memory, values)
-        first = remembered - len(pairs)
+        first = remembered - len(pairs) + skipped
         curvature = curvature._replace(remembered=tf.constant(first, tf.int64))
         if first:  # slots before these count as written
             zeros = [tf.zeros_like(part) for part in (curvature.moved, curvature.change)]
             curvature = curvature._replace(moved=zeros[0], change=zeros[1])
-        for number in range(len(pairs)):
+        for number in range(skipped, len(pairs)):
             moved, change = map(tf.constant, pairs[number])
-            curvature = curvature._write(partial(tf.identity, moved), partial(tf.identity, change))
+            slot = curvature._slot(curvature.remembered + 1)
+            curvature = curvature._replace(
+                moved=_put(curvature.moved, slot, moved),
+                change=_put(curvature.change, slot, change),
+            )
             if products is None:
                 row = tf.reshape(change, (1, -1))
                 line = tf.reshape(moved, (1, -1))
                 curvature = curvature._measure(*curvature._along(row), line)
             curvature = curvature._replace(remembered=curvature.remembered + 1)
-        curvature = curvature._replace(kept=tf.constant(len(pairs)))
+        curvature = curvature._replace(kept=tf.constant(len(pairs) - skipped))
         if products is None:
             return curvature
         parts = products[:slots], products[slots:-1], products[-1]
@@ -160,11 +163,14 @@ class Curvature(NamedTuple):
         time: at 12 megapixels each takes 144 MB.
         """
         (image, earlier), (gradient, before) = images, gradients
-        curvature = self._write(lambda: image - earlier, lambda: gradient - before)
+        slot = self._slot(self.remembered + 1)
+        moved = _put(self.moved, slot, image - earlier)
+        with tf.control_dependencies([moved]):
+            change = _put(self.change, slot, gradient - before)
+        curvature = self._replace(moved=moved, change=change)
         row, is_free = tf.reshape(gradient, (1, -1)), tf.reshape(free, (1, -1))
         written = curvature._written()  # before the number of the newest changes
         along_gradient = curvature._along(row, is_free)
-        slot = curvature._slot(curvature.remembered + 1)
         # The rows that were written, rather than what was: its memory is free by now.
         newest = curvature.moved[slot : slot + 1]
         curvature = curvature._measure(*curvature._along(curvature.change[slot : slot + 1]), newest)
@@ -185,23 +191,10 @@ class Curvature(NamedTuple):
     def _slot(self, number: tf.Tensor) -> tf.Tensor:
         return tf.cast((number - 1) % tf.cast(self._slots, tf.int64), tf.int32)
 
-    def _write(self, moved: Callable[[], tf.Tensor], change: Callable[[], tf.Tensor]) -> Curvature:
-        """Put a pair in the slot after the newest, one after the other, in place.
-
-        A copy of all pairs would take longer than the rest of a step.
-        """
-        slot = self._slot(self.remembered + 1)[tf.newaxis]
-        values = tf.reshape(moved(), (1, -1))
-        of_moved = tf.raw_ops.InplaceUpdate(x=self.moved, i=slot, v=values)
-        with tf.control_dependencies([of_moved]):
-            values = tf.reshape(change(), (1, -1))
-        of_change = tf.raw_ops.InplaceUpdate(x=self.change, i=slot, v=values)
-        return self._replace(moved=of_moved, change=of_change)
-
     def _written(self) -> tuple[tf.Tensor, tf.Tensor]:
         """Changes of the image and of the gradient in the slots that were ever written.
 
-        The one after the newest pair is among them: between ``_write`` and the next number.
+        The one after the newest pair is among them, which is written before it has a number.
         """
         count = tf.minimum(tf.cast(self.remembered, tf.int32) + 1, self._slots)
         return self.moved[:count], self.change[:count]
@@ -376,7 +369,7 @@ def _combine(
             product += tf.matmul(of_pairs[:, :count], changes[:, part])
         product = tf.where(is_free[:, part], -product, 0.0)
         product = tf.pad(product, [[0, 0], [0, COMBINED - tf.shape(product)[1]]])
-        return number + 1, tf.raw_ops.InplaceUpdate(x=rows, i=number[tf.newaxis], v=product)
+        return number + 1, _put(rows, number, product)
 
     blocks = -(-values // COMBINED)
     rows = tf.raw_ops.Empty(shape=(blocks, COMBINED), dtype=tf.float32)
@@ -384,6 +377,12 @@ def _combine(
         lambda number, _: number < blocks, add, (tf.constant(0), rows), parallel_iterations=1
     )
     return tf.reshape(rows, (-1,))[:values]
+
+
+def _put(rows: tf.Tensor, number: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+    """Write values to a row, in place: a copy of all pairs would take longer than a step."""
+    values = tf.reshape(values, (1, -1))
+    return tf.raw_ops.InplaceUpdate(x=rows, i=number[tf.newaxis], v=values)
 
 
 def _is_curved(curvature: tf.Tensor, moved: tf.Tensor, change: tf.Tensor) -> tf.Tensor:

@@ -9,11 +9,10 @@ from PIL import Image, ImageCms, ImageFile
 from nst.pictures import icc, png_levels
 from nst.pictures.colour_space import SRGB, ColourSpace, srgb_converter
 from nst.pictures.colour_tags import ColourTags, read_tags
-from nst.pictures.deep_levels import DeepLevels
+from nst.pictures.deep_levels import BLOCK, DeepLevels
 from nst.pictures.levels import low_levels_note
 from nst.pictures.tiff import TiffPicture
 
-BLOCK = 2**20  # pixels that are converted at once, to save memory
 NO_INKS = "CMYK without a usable ICC profile: its colours are approximate"
 
 

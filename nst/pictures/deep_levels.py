@@ -6,6 +6,8 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
+from nst.pictures.resize import square_sums
+
 BLOCK = 2**20  # pixels that are converted at once, to save memory
 MOST_SAMPLED = 2**18
 
@@ -66,17 +68,12 @@ def _averages(
 
     levels: (H, W, channels) uint16. alpha: (H, W) uint8 or None.
     """
-
-    def sums(values: np.ndarray) -> np.ndarray:
-        rows, columns = (np.arange(0, size, side) for size in values.shape[:2])
-        return np.add.reduceat(np.add.reduceat(values, rows, axis=0), columns, axis=1)
-
-    counts = sums(np.ones(levels.shape[:2], np.float32))
-    colours = sums(levels.astype(np.float32)) / counts[..., np.newaxis]
+    counts = square_sums(np.ones(levels.shape[:2], np.float32), side)
+    colours = square_sums(levels.astype(np.float32), side) / counts[..., np.newaxis]
     if alpha is None:
         return np.rint(colours).astype("u2"), None
-    visible = sums(alpha.astype(np.float32))
-    seen = sums(levels * alpha[..., np.newaxis].astype(np.float32))
+    visible = square_sums(alpha.astype(np.float32), side)
+    seen = square_sums(levels * alpha[..., np.newaxis].astype(np.float32), side)
     seen /= np.maximum(visible, 1)[..., np.newaxis]
     colours = np.where(visible[..., np.newaxis] > 0, seen, colours)
     return np.rint(colours).astype("u2"), np.rint(visible / counts).astype("u1")

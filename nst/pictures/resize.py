@@ -33,6 +33,12 @@ def scaled_style_size(size: Sequence[int], asked: float, factor: float) -> tuple
     return scaled_size(size, min(1.0, asked * factor / max(size[:2])))
 
 
+def square_sums(values: np.ndarray, side: int) -> np.ndarray:
+    """Sums of (H, W, ...) over squares of side x side, those at the edges smaller."""
+    rows, columns = (np.arange(0, size, side) for size in values.shape[:2])
+    return np.add.reduceat(np.add.reduceat(values, rows, axis=0), columns, axis=1)
+
+
 def resize(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resize (H, W) or (H, W, 3), uint8 or float32, to ``size``, (height, width).
 

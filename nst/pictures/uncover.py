@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nst.pictures.resize import resize
+from nst.pictures.resize import resize, square_sums
 
 LEAST_OPACITY = 16 / 255  # below that, 8 bits of a composite do not tell the colour
 
@@ -35,14 +35,7 @@ def _filled(sums: np.ndarray, weights: np.ndarray) -> np.ndarray:
     height, width = weights.shape[:2]
     if weights.min() >= 1 or height == width == 1:
         return sums / np.maximum(weights, 1e-6)
-    half_sums, half_weights = _halved(sums), _halved(weights)
+    half_sums, half_weights = square_sums(sums, 2), square_sums(weights, 2)
     scale = np.maximum(half_weights, 1)  # squares that are known in a quarter are known
     below = _filled(half_sums / scale, half_weights / scale)
     return sums + (1 - weights) * resize(below, (height, width))
-
-
-def _halved(values: np.ndarray) -> np.ndarray:
-    """Sums over squares of 2 x 2, those at the edges smaller."""
-    height, width = values.shape[:2]
-    rows, columns = np.arange(0, height, 2), np.arange(0, width, 2)
-    return np.add.reduceat(np.add.reduceat(values, rows, axis=0), columns, axis=1)
