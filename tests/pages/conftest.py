@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 import nst_main
-from helpers import QUICK, save_small
+from helpers import QUICK, USUAL_STYLE_LAYERS, save_small
 
 
 @pytest.fixture(scope="session")
@@ -15,7 +15,7 @@ def run(tmp_path_factory):
     content = save_small("temple.jpg", (48, 32), folder / "photo.png")
     style = save_small("woodcut_wave.jpg", (48, 32), folder / "painting.png")
     command = ["--content_image_filename", content, "--style_image_filename", style, *QUICK]
-    command += ["--epochs", 24, "--scales", 2, "--tv_weight", 1]
+    command += [*USUAL_STYLE_LAYERS, "--epochs", 24, "--scales", 2, "--tv_weight", 1]
     command += ["--learning_rate", 2]  # JPEG rounds loud noise by more
     command += ["--output_dir", folder / "output"]
     assert nst_main.main(list(map(str, command))) == 0

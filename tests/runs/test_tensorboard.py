@@ -10,7 +10,7 @@ import urllib.request
 
 import pytest
 
-from helpers import QUICK, interrupted, pixels
+from helpers import QUICK, USUAL_STYLE_LAYERS, interrupted, pixels
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def events(tmp_path):
 def test_costs_and_frames_are_logged_for_tensorboard(nst, pair, tmp_path, events):
     import tensorflow as tf
 
-    assert nst(*pair, *QUICK, "--tensorboard").code == 0
+    assert nst(*pair, *QUICK, *USUAL_STYLE_LAYERS, "--tensorboard").code == 0
     logged = events()
     rows = list(
         csv.DictReader((tmp_path / "output/photo__painting/costs.csv").read_text().splitlines())
